@@ -1,0 +1,103 @@
+"""Every error a user can meet, as one tree. Imported by all stages, imports none.
+
+    NtplabError
+    ├── UsageError          2   the command line makes no sense
+    ├── ScenarioError       3   the scenario file is invalid (carries every problem at once)
+    ├── EvidenceError       4   evidence is missing or damaged, no verdict is possible
+    ├── LabError            5   the lab could not be run
+    │   ├── EngineError         Docker Engine is missing, stopped or refused
+    │   ├── ImageError          an image could not be built
+    │   ├── NodeError           a container died or never became ready
+    │   └── FaultError          a fault was asked for and could not be seen in force
+    └── Interrupted       130   Ctrl-C or SIGTERM; everything was removed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line (docs/reference/cli.md)."""
+
+    MET = 0
+    VIOLATED = 1
+    USAGE = 2
+    INVALID_SCENARIO = 3
+    UNKNOWN = 4
+    LAB_FAILED = 5
+    OUR_BUG = 70
+    INTERRUPTED = 130
+
+
+class NtplabError(Exception):
+    """An error with a cause the user can act on.
+
+    `message` says what and where in one line, `log_tail` holds the last words of the
+    log that explain it, `hint` what to do next.
+    """
+
+    exit_code = ExitCode.OUR_BUG
+
+    def __init__(self, message: str, *, hint: str = "", log_tail: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.log_tail = tuple(log_tail)
+
+
+class UsageError(NtplabError):
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a scenario: `file:line: where: what`."""
+
+    file: str
+    line: int
+    where: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        return f"{self.file}:{self.line}: {where}{self.what}"
+
+
+class ScenarioError(NtplabError):
+    exit_code = ExitCode.INVALID_SCENARIO
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(p) for p in problems))
+        self.problems = tuple(problems)
+
+
+class EvidenceError(NtplabError):
+    exit_code = ExitCode.UNKNOWN
+
+
+class LabError(NtplabError):
+    exit_code = ExitCode.LAB_FAILED
+
+
+class EngineError(LabError):
+    pass
+
+
+class ImageError(LabError):
+    pass
+
+
+class NodeError(LabError):
+    pass
+
+
+class FaultError(LabError):
+    pass
+
+
+class Interrupted(NtplabError):
+    exit_code = ExitCode.INTERRUPTED
