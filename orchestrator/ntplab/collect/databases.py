@@ -1,0 +1,90 @@
+"""The servers' own records, read from their databases and put on lab time.
+
+They are read from PostgreSQL, not from the servers: a server that was killed, or lies, does
+not stand between its records and the evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..driver.base import Driver
+from ..errors import EvidenceError
+from .samples import Append
+from .streams import Document, lines
+
+DATABASE_NODE = "db"
+TABLES = {"claims": "evidence_claims", "reservations": "evidence_reservations"}
+
+
+@dataclass(frozen=True)
+class RawClocks:
+    """What turns a server's own CLOCK_MONOTONIC_RAW into lab time.
+
+    `offset_ns` per server is its time namespace's monotonic offset (0 without one).
+    """
+
+    anchor_ns: int
+    offset_ns: Mapping[str, int]
+
+    def lab_ns(self, server: str, server_raw_ns: int) -> int:
+        return server_raw_ns - self.offset_ns[server] + self.anchor_ns
+
+
+def booking_databases(driver: Driver, lab: str) -> list[str]:
+    """Names of the booking databases that exist: `booking`, or one `booking_<server>` each."""
+    query = "SELECT datname FROM pg_database WHERE datname LIKE 'booking%' ORDER BY 1"
+    result = driver.exec(lab, DATABASE_NODE, _psql("postgres", query))
+    if not result.ok:
+        raise EvidenceError(
+            f"{DATABASE_NODE}: the databases cannot be listed",
+            log_tail=result.stderr.splitlines()[-5:],
+        )
+    return result.stdout.split()
+
+
+def collect_records(
+    driver: Driver, lab: str, phase: str, clocks: RawClocks, append: Append
+) -> dict[str, int]:
+    """Append the claims and reservations of `phase` to the evidence; rows per table."""
+    counts = dict.fromkeys(TABLES, 0)
+    for database in booking_databases(driver, lab):
+        for table, view in TABLES.items():
+            for row in _rows(driver, lab, database, view, phase):
+                append(table, on_lab_time(row, clocks))
+                counts[table] += 1
+    return counts
+
+
+def on_lab_time(row: Document, clocks: RawClocks) -> Document:
+    """Replace every `*_raw_ns` of a record by `*_lab_ns`.
+
+    The reading is that of the server which took it: `holder_server` for when a claim was
+    received, `origin` or `server` for when it was made or decided.
+    """
+    owner = row.get("server") or row["origin"]
+    moved: Document = {}
+    for key, value in row.items():
+        if not key.endswith("_raw_ns"):
+            moved[key] = value
+            continue
+        reader = row["holder_server"] if key == "received_raw_ns" else owner
+        lab_key = key.removesuffix("_raw_ns") + "_lab_ns"
+        moved[lab_key] = None if value is None else clocks.lab_ns(reader, int(value))
+    return moved
+
+
+def _rows(driver: Driver, lab: str, database: str, view: str, phase: str) -> Iterator[Document]:
+    literal = phase.replace("'", "''")
+    query = f"COPY (SELECT row_to_json(v) FROM {view} v WHERE phase = '{literal}') TO STDOUT"
+    for line in lines(driver.exec_stream(lab, DATABASE_NODE, _psql(database, query))):
+        # COPY's text format doubles the backslashes that JSON strings may hold.
+        row: Document = json.loads(line.replace(b"\\\\", b"\\"))
+        yield row
+
+
+def _psql(database: str, query: str) -> list[str]:
+    options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"]
+    return ["psql", "-U", "booking", "-d", database, *options, "-c", query]

@@ -1,0 +1,104 @@
+"""What the observer and the buyers report, put into evidence tables."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..events import Emit, SampleGap
+from .streams import Document
+
+Append = Callable[[str, Document], None]
+"""`append(table, row)`: puts one row into a spool."""
+
+CONFIRM_FIELDS = ("due_ns", "sent_ns", "answered_ns", "http_status", "outcome")
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """One node's clock at `lab_ns`: its wall clock and how far it is from lab time."""
+
+    lab_ns: int
+    wall_ns: int
+    divergence_ns: int
+
+
+class ObserverFeed:
+    """Takes the observer's documents; keeps the newest reading of every clock at hand."""
+
+    def __init__(self, append: Append, emit: Emit) -> None:
+        self._append, self._emit = append, emit
+        self._latest: dict[str, ClockReading] = {}
+        self._changed = threading.Condition()
+        self.ready: Document | None = None
+
+    def __call__(self, document: Document) -> None:
+        kind = document["t"]
+        if kind == "clock":
+            self._clock(document)
+        elif kind == "belief":
+            self._append("belief", {key: document[key] for key in document if key != "t"})
+        elif kind == "gap":
+            self._emit(SampleGap(int(document["lab_ns"]), float(document.get("seconds", 0.0))))
+        elif kind == "ready":
+            with self._changed:
+                self.ready = document
+                self._changed.notify_all()
+
+    def _clock(self, document: Document) -> None:
+        lab_ns = int(document["lab_ns"])
+        readings = {
+            node: ClockReading(lab_ns, wall_ns, divergence_ns)
+            for node, (wall_ns, divergence_ns) in document["n"].items()
+        }
+        for node, reading in readings.items():
+            self._append(
+                "clock",
+                {
+                    "lab_ns": lab_ns,
+                    "node": node,
+                    "wall_ns": reading.wall_ns,
+                    "divergence_ns": reading.divergence_ns,
+                },
+            )
+        with self._changed:
+            self._latest.update(readings)
+            self._changed.notify_all()
+
+    def latest(self) -> dict[str, ClockReading]:
+        with self._changed:
+            return dict(self._latest)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when something new was reported, or after `timeout_s`."""
+        with self._changed:
+            self._changed.wait(timeout_s)
+
+
+class BuyersFeed:
+    """Takes one phase's buyers' documents; knows when they are done."""
+
+    def __init__(self, append: Append) -> None:
+        self._append = append
+        self.arrivals = 0
+        self.attempts = 0
+        self.done = False
+
+    def __call__(self, document: Document) -> None:
+        kind = document["t"]
+        if kind == "attempt":
+            self.attempts += 1
+            self._append("attempts", flatten_attempt(document))
+        elif kind == "load":
+            self.arrivals = int(document["arrivals"])
+        elif kind == "done":
+            self.done = True
+
+
+def flatten_attempt(document: Document) -> Document:
+    """An attempt as one row: its `confirm` object becomes `confirm_*` columns, null if none."""
+    confirm = document.get("confirm") or {}
+    row = {key: document[key] for key in document if key not in ("t", "confirm")}
+    row.update({f"confirm_{field}": confirm.get(field) for field in CONFIRM_FIELDS})
+    return row

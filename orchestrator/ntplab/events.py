@@ -1,0 +1,133 @@
+"""What happens in a run, as typed events. The core emits them; only the command line, the
+event log and the dashboard render them. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at `lab_ns` (lab time, UTC nanoseconds since the epoch)."""
+
+    name: ClassVar[str] = ""
+    lab_ns: int
+
+    def record(self) -> dict[str, Any]:
+        """The line of events.jsonl: `{"lab_ns", "event", ...}`, None fields left out."""
+        fields = {key: value for key, value in asdict(self).items() if value is not None}
+        return {"lab_ns": fields.pop("lab_ns"), "event": self.name, **fields}
+
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    name = "run.started"
+    scenario: str
+    lab: str
+    directory: str
+
+
+@dataclass(frozen=True)
+class LabStep(Event):
+    """A step of bringing the lab up or down, worth a progress line."""
+
+    name = "lab.step"
+    step: str
+
+
+@dataclass(frozen=True)
+class NodeStarted(Event):
+    name = "node.started"
+    node: str
+    asked_ns: int
+
+
+@dataclass(frozen=True)
+class NodeDied(Event):
+    name = "node.died"
+    node: str
+    exit_code: int | None
+    log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhaseStarted(Event):
+    name = "phase.started"
+    phase: str
+    ntp: str
+    duration_ns: int
+
+
+@dataclass(frozen=True)
+class PhaseMeasuring(Event):
+    """The load window of a phase begins: faults are in force, clocks have settled."""
+
+    name = "phase.measuring"
+    phase: str
+
+
+@dataclass(frozen=True)
+class PhaseEnded(Event):
+    name = "phase.ended"
+    phase: str
+
+
+@dataclass(frozen=True)
+class FaultInForce(Event):
+    """A fault asked for at `asked_ns` was read back at `in_force_ns`."""
+
+    name = "fault.in_force"
+    node: str
+    kind: str
+    value: str
+    asked_ns: int
+    in_force_ns: int
+    divergence_ns: int | None = None
+    phase: str | None = None
+
+
+@dataclass(frozen=True)
+class NtpSwitched(Event):
+    """NTP of one node was switched, and seen to be switched at `in_force_ns`."""
+
+    name = "ntp.switched"
+    node: str
+    state: str
+    method: str
+    asked_ns: int
+    in_force_ns: int
+    phase: str | None = None
+
+
+@dataclass(frozen=True)
+class NtpSettled(Event):
+    """Every server's divergence stayed below `limit_ns`, `seconds` after the switch."""
+
+    name = "ntp.settled"
+    phase: str
+    seconds: float
+    limit_ns: int
+    worst_ns: int
+
+
+@dataclass(frozen=True)
+class SampleGap(Event):
+    name = "sample.gap"
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunInterrupted(Event):
+    name = "run.interrupted"
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunEnded(Event):
+    name = "run.ended"
