@@ -54,7 +54,7 @@ class UsageError(NtplabError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a scenario: `file:line: where: what`."""
+    """One thing wrong with a scenario: `file:line: where: what`; line 0 is no line at all."""
 
     file: str
     line: int
@@ -64,7 +64,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
-        return f"{self.file}:{self.line}: {where}{self.what}"
+        line = f":{self.line}" if self.line else ""
+        return f"{self.file}{line}: {where}{self.what}"
 
 
 class ScenarioError(NtplabError):

@@ -1,0 +1,204 @@
+"""What a run will do, with every default filled in and every quantity resolved.
+
+Second stage of the pipeline: scenario -> plan -> topology -> render -> driver. Pure. `run.py`
+executes a `Plan`, the manifest stores it. Times are ns, within a phase they count from the
+moment the load begins.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from .scenario.models import (
+    DATABASE, Fault, LoadPattern, MachineClock, Phase, Scenario,
+)  # fmt: skip
+from .units import NS_PER_S, format_duration, format_ppm
+
+Method = Literal["daemon", "network", "sources"]
+
+UPTIME_S_MIN = 3_600
+UPTIME_S_MAX = 400 * 86_400
+
+
+@dataclass(frozen=True)
+class ClockPlan:
+    """A node's wall clock when it is skewed, and how long the machine claims to be up."""
+
+    offset_ns: int
+    drift_ppm: float
+    uptime_s: int
+
+
+@dataclass(frozen=True)
+class NtpPlan:
+    """What goes into every chrony.conf. Polls are powers of two of seconds."""
+
+    minpoll: int
+    maxpoll: int
+    makestep_threshold_ns: int | None
+    """None: never step"""
+    makestep_limit: int
+    max_slew_ppm: float | None
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServerPlan:
+    """One booking server; `sources` are the time servers that its NTP daemon asks."""
+
+    name: str
+    clock: ClockPlan
+    daemon: str
+    sources: tuple[str, ...]
+    ntp_options: tuple[str, ...]
+    ntp_at_start: bool
+    """whether its NTP daemon runs from the start"""
+    port: int | None
+    """published on 127.0.0.1"""
+
+
+@dataclass(frozen=True)
+class TimeServerPlan:
+    name: str
+    clock: ClockPlan
+    stratum: int
+
+
+@dataclass(frozen=True)
+class DatabasePlan:
+    name: str
+    clock: ClockPlan
+    ntp: bool
+    """whether it has an NTP daemon at all"""
+    sources: tuple[str, ...]
+    ntp_at_start: bool
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """One load pattern of one phase; fields that the pattern does not have are None.
+
+    Its seats are numbered `first_seat` to `first_seat + seats - 1`; no other pattern and no
+    other phase uses them.
+    """
+
+    kind: Literal["races", "hot-spot"]
+    rate_hz: float
+    arrival: Literal["poisson", "uniform"]
+    first_seat: int
+    seats: int
+    confirm_min_ns: int
+    confirm_max_ns: int
+    gap_min_ns: int | None = None
+    gap_max_ns: int | None = None
+    hot_seats: int | None = None
+    hot_share: float | None = None
+
+
+@dataclass(frozen=True)
+class FaultPlan:
+    """One fault; only the values that its kind needs are set."""
+
+    at_ns: int
+    node: str
+    kind: Literal[
+        "step", "offset", "drift", "freeze", "thaw", "date", "exec", "kill", "ntp-off", "ntp-on"
+    ]
+    by_ns: int | None = None
+    """step: jump by this much"""
+    offset_ns: int | None = None
+    """offset: wall clock minus lab time afterwards"""
+    drift_ppm: float | None = None
+    date: str | None = None
+    """date: the argument of `date -s`, UTC"""
+    argv: tuple[str, ...] | None = None
+    """exec: the command"""
+    method: Method | None = None
+    """ntp-off, ntp-on"""
+
+
+@dataclass(frozen=True)
+class SettlePlan:
+    limit_ns: int
+    timeout_ns: int
+
+
+@dataclass(frozen=True)
+class ClockSetting:
+    """What a node's clock is set to when the phase sets the clocks."""
+
+    node: str
+    offset_ns: int
+    drift_ppm: float
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One phase: switch NTP of `switched`, set `clocks`, settle, then load and faults."""
+
+    name: str
+    duration_ns: int
+    ntp: Literal["on", "off", "keep"]
+    ntp_on: tuple[str, ...]
+    """the steered nodes whose NTP is on once the phase has begun (faults aside)"""
+    method: Method
+    switched: tuple[str, ...]
+    """the nodes that `ntp` is about; empty when it is `keep`"""
+    clocks: Literal["true", "skewed", "keep"]
+    set_clocks: tuple[ClockSetting, ...]
+    """empty when `clocks` is `keep`"""
+    settle: SettlePlan | None
+    seed: int
+    load: tuple[LoadPlan, ...]
+    faults: tuple[FaultPlan, ...]
+    """by time"""
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    clock_hz: int
+    belief_hz: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run does, and with what."""
+
+    name: str
+    description: str
+    system: str
+    seed: int
+    policy: str
+    policy_params: dict[str, int]
+    """`stability_ns`, `ttl_ns`: as the booking service takes them"""
+    servers: tuple[ServerPlan, ...]
+    time_servers: tuple[TimeServerPlan, ...]
+    database: DatabasePlan
+    ntp: NtpPlan
+    request_timeout_ns: int
+    phases: tuple[PhasePlan, ...]
+    expectations: tuple[str, ...]
+    sampling: SamplingPlan
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for plan.json and the manifest; tuples become lists."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+    @property
+    def clocks(self) -> dict[str, ClockPlan]:
+        """The clock of every node that has one, time servers first."""
+        nodes = (*self.time_servers, self.database, *self.servers)
+        return {node.name: node.clock for node in nodes}
+
+    @property
+    def holds(self) -> bool:
+        """Whether the policy holds a seat first and wants it confirmed."""
+        return self.policy == "lease"
+
+    def phase(self, name: str) -> PhasePlan:
+        return next(phase for phase in self.phases if phase.name == name)
