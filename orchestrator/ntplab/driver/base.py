@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import IO, Protocol
 
+from ..errors import NodeError
 from ..topology import NetworkSpec, NodeSpec, VolumeSpec
 
 
@@ -60,7 +61,39 @@ class Removed:
     volumes: tuple[str, ...] = ()
 
 
-class Driver(Protocol):
+class ImageStore(Protocol):
+    """Images of the engine; what `setup/` needs of it."""
+
+    def image_id(self, image: str) -> str | None:
+        """Content id (sha256:...) of `image`, None if it is not there."""
+        ...
+
+    def image_labels(self, image: str) -> dict[str, str]:
+        """Labels of `image`; none if it is not there."""
+        ...
+
+    def pull_image(self, image: str, silence_max_s: float) -> None:
+        """Raises `ImageError` when no registry has it or none speaks for `silence_max_s`."""
+        ...
+
+    def import_image(self, archive: IO[bytes], image: str) -> None:
+        """Make an image of a root file system's tar."""
+        ...
+
+    def build_image(
+        self,
+        image: str,
+        context: bytes,
+        *,
+        dockerfile: str,
+        labels: Mapping[str, str],
+        build_args: Mapping[str, str],
+    ) -> Iterator[str]:
+        """Build from a context (tar), yielding the log; `ImageError` when a step fails."""
+        ...
+
+
+class Driver(ImageStore, Protocol):
     """All names are node names of `lab`; the driver forms the Docker names itself.
 
     Every method raises `EngineError` when the engine cannot be reached, and `NodeError`
@@ -68,11 +101,6 @@ class Driver(Protocol):
     """
 
     def info(self) -> EngineInfo: ...
-
-    # images
-    def image_id(self, image: str) -> str | None:
-        """Content id (sha256:...) of `image`, None if it is not there."""
-        ...
 
     # making
     def create_network(self, lab: str, spec: NetworkSpec) -> None: ...
@@ -102,11 +130,22 @@ class Driver(Protocol):
         ...
 
     def logs(
-        self, lab: str, node: str, *, follow: bool = False, tail: int | None = None,
-        stdout: bool = True, stderr: bool = True,
+        self,
+        lab: str,
+        node: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        stdout: bool = True,
+        stderr: bool = True,
     ) -> Iterator[bytes]: ...
+    def log_tail(self, lab: str, node: str) -> list[str]:
+        """The last log lines of a container, none when there is no such container."""
+        ...
+
     def read_files(self, lab: str, node: str, path: str) -> dict[str, bytes]:
-        """Every regular file under `path`, keyed by its path relative to it. Works on dead containers."""
+        """Every regular file under `path`, keyed by its path relative to it; none when
+        there is no such path. Works on dead containers."""
         ...
 
     def connect(self, lab: str, network: str, node: str) -> None: ...
@@ -115,6 +154,10 @@ class Driver(Protocol):
     # finding and removing
     def container(self, lab: str, node: str) -> ContainerInfo | None: ...
     def containers(self, lab: str | None = None) -> list[ContainerInfo]: ...
+    def death(self, info: ContainerInfo) -> NodeError:
+        """The error that says why a container is no longer running."""
+        ...
+
     def labs(self) -> list[str]:
         """Every lab that still has a labelled container, network or volume."""
         ...
