@@ -1,0 +1,123 @@
+"""`clock show|step|set|drift|freeze|thaw|reset`: bend the clocks of a running lab by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import UsageError
+from ..faults import LabHandle, bend, reset_clocks, show_clocks
+from ..units import format_duration, format_ppm, parse_duration_ns, parse_ppm
+from .options import Json, LabName, connect, lab_handle, pick_lab
+from .output import out
+
+app = typer.Typer(help="Look at the clocks of a running lab, and bend them.")
+
+Node = Annotated[str, typer.Argument(metavar="SERVER", help="A server, a time server or db.")]
+Nodes = Annotated[
+    list[str] | None, typer.Argument(metavar="[SERVER]...", help="Which; all by default.")
+]
+Span = Annotated[str, typer.Argument(metavar="VALUE", help="With its unit: -5s, 300ms.")]
+VALUE_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
+
+
+@app.command("show")
+def show(nodes: Nodes = None, lab: LabName = None, json: Json = False) -> None:
+    """Every clock against lab time, its oscillator's error, and what a daemon made of it."""
+    answer = show_clocks(_handle(lab), nodes or [])
+    if json:
+        out.json({"schema": 1, **answer})
+        return
+    out.table(
+        ["clock", "divergence", "oscillator", "correction", "runs"],
+        [_row(name, clock) for name, clock in answer["nodes"].items()],
+    )
+
+
+@app.command("step", context_settings=VALUE_MAY_BE_NEGATIVE)
+def step(server: Node, value: Span, lab: LabName = None) -> None:
+    """Move a clock by VALUE, at once."""
+    _bend(lab, server, "step", _duration(value))
+
+
+@app.command("set", context_settings=VALUE_MAY_BE_NEGATIVE)
+def set_(server: Node, value: Span, lab: LabName = None) -> None:
+    """Put a clock VALUE away from true time, wherever it is now."""
+    _bend(lab, server, "set", _duration(value))
+
+
+@app.command("drift", context_settings=VALUE_MAY_BE_NEGATIVE)
+def drift(
+    server: Node,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="With its unit: 50ppm.")],
+    lab: LabName = None,
+) -> None:
+    """Give the oscillator an error of VALUE: its NTP daemon has to find out."""
+    try:
+        ppm = parse_ppm(value)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    _bend(lab, server, "drift", ppm)
+
+
+@app.command("freeze")
+def freeze(server: Node, lab: LabName = None) -> None:
+    """Make a clock stand still."""
+    _bend(lab, server, "freeze", None)
+
+
+@app.command("thaw")
+def thaw(server: Node, lab: LabName = None) -> None:
+    """Let a frozen clock run on from where it stood."""
+    _bend(lab, server, "thaw", None)
+
+
+@app.command("reset")
+def reset(nodes: Nodes = None, lab: LabName = None) -> None:
+    """Make clocks true: no offset, no oscillator error, no correction left by a daemon."""
+    handle = _handle(lab)
+    names = nodes or list(show_clocks(handle)["nodes"])
+    reset_clocks(handle, names)
+    out.step(f"true again: {', '.join(names)}")
+    out.next("./ntplab clock show")
+
+
+def _handle(lab: str | None) -> LabHandle:
+    driver = connect()
+    return lab_handle(driver, pick_lab(driver, lab))
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration_ns(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _bend(lab: str | None, server: str, action: str, value: int | float | None) -> None:
+    answer = bend(_handle(lab), server, action, value)
+    divergence_ns = answer["divergence_ns"][server]
+    out.step(f"{server}: {action} in force, divergence now {format_divergence(divergence_ns)}")
+    out.next("./ntplab clock show")
+
+
+def _row(name: str, clock: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        name,
+        format_divergence(clock["divergence_ns"]),
+        format_ppm(round(clock["drift_ppm"], 3)),
+        format_ppm(round(clock["frequency_ppm"], 3)),
+        "no" if clock["frozen"] else "yes",
+    )
+
+
+def format_divergence(divergence_ns: int) -> str:
+    """Signed, in the unit that fits, three decimals at most: `-5s`, `+17.25us`."""
+    rounded_ns = divergence_ns
+    for unit_ns in (1_000_000_000, 1_000_000, 1_000):
+        if abs(divergence_ns) >= unit_ns:
+            rounded_ns = round(divergence_ns, 3 - len(str(unit_ns)) + 1)
+            break
+    sign = "+" if rounded_ns >= 0 else ""
+    return sign + format_duration(rounded_ns)

@@ -1,0 +1,25 @@
+"""`exec SERVER -- CMD`: run a command inside a node's namespaces, on its clock."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+from ..faults.handle import ENTER
+from .options import LabName, connect, pick_lab
+
+
+def exec_(
+    server: Annotated[str, typer.Argument(help="The node to enter.", metavar="SERVER")],
+    command: Annotated[list[str], typer.Argument(help="What to run there.", metavar="-- CMD...")],
+    lab: LabName = None,
+) -> None:
+    """Run a command on a node's own clock: `exec lyon -- date -s "2023-10-01 12:00:00"`."""
+    driver = connect()
+    name = pick_lab(driver, lab)
+    if driver.container(name, server) is None:
+        known = ", ".join(sorted(c.node for c in driver.containers(name)))
+        raise UsageError(f"no node {server!r} in lab {name} (there: {known})")
+    raise typer.Exit(driver.exec_interactive(name, server, [ENTER, *command]))

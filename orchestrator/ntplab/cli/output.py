@@ -1,0 +1,75 @@
+"""How the command line speaks: data on stdout, words on stderr, color only where wanted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import NtplabError, ScenarioError
+
+
+class Output:
+    """One for the process. rich honors NO_COLOR and drops styles where there is no terminal."""
+
+    def __init__(self) -> None:
+        self.verbose = False
+        self.quiet = False
+        self.data = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.words = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+    def configure(self, *, verbose: bool, quiet: bool) -> None:
+        self.verbose, self.quiet = verbose, quiet
+
+    def say(self, text: str) -> None:
+        """A message to the user, on stderr."""
+        self.words.print(text, markup=False)
+
+    def step(self, text: str) -> None:
+        """Progress: left out with -q."""
+        if not self.quiet:
+            self.say(text)
+
+    def next(self, command: str) -> None:
+        """The next useful command, named at the end of a verb that changed something."""
+        self.step(f"next: {command}")
+
+    def json(self, document: Any) -> None:
+        """One JSON document on stdout, nothing else."""
+        sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+    def text(self, text: str) -> None:
+        """A result in words, on stdout."""
+        self.data.print(text, markup=False)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A plain table on stdout; the first column left, the others right."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if index else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        self.data.print(table)
+
+    def error(self, error: NtplabError) -> None:
+        self.words.print("[bold red]error:[/] ", end="")
+        self.say(error.message)
+        for line in error.log_tail:
+            self.say(f"  | {line}")
+        if error.hint:
+            self.say(f"hint: {error.hint}")
+
+    def problems(self, error: ScenarioError) -> None:
+        for problem in error.problems:
+            self.say(str(problem))
+            if problem.hint:
+                self.say(f"  hint: {problem.hint}")
+        count = len(error.problems)
+        self.say(f"{count} problem{'' if count == 1 else 's'} found; nothing was started")
+
+
+out = Output()
