@@ -1,0 +1,40 @@
+"""The run directory: what a run leaves behind. Fifth stage, between collect and analysis.
+
+    run = RunDirectory.create(Path("runs"), "concert", started)
+    run.write_manifest(manifest)                       # atomic, as often as you like
+    run.append_event(lab_ns, "phase.started", phase="control")
+    with SpoolWriter(run) as spool:
+        spool.append("clock", rows)                    # one write and flush per call
+        spool.sync()                                   # fsync, at phase ends
+    seal(run)                                          # spool -> Parquet
+    analyze(run.path)                                  # from ntplab.analysis
+    write_checksums(run)                               # last of all
+
+A kill at any moment leaves the spool and the events readable: `Evidence(run)` takes the
+Parquet file where there is one and the spool where there is not.
+"""
+
+from .checksums import check_checksums, write_checksums
+from .manifest import Manifest, ManifestNode, ManifestPhase, Skew
+from .reader import Event, Evidence
+from .rundir import RunDirectory, find_run, list_runs
+from .schema import TABLES
+from .sealing import seal
+from .spool import SpoolWriter
+
+__all__ = [
+    "TABLES",
+    "Event",
+    "Evidence",
+    "Manifest",
+    "ManifestNode",
+    "ManifestPhase",
+    "RunDirectory",
+    "Skew",
+    "SpoolWriter",
+    "check_checksums",
+    "find_run",
+    "list_runs",
+    "seal",
+    "write_checksums",
+]

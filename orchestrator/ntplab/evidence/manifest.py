@@ -1,0 +1,89 @@
+"""manifest.json: what was run, with what, on what. Written at the start, completed at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    # Extra keys are kept: whoever runs the lab may record more than analysis needs.
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+class ManifestNode(_Model):
+    """One container. `kind` as in topology.NodeKind; `uptime_s` its monotonic offset."""
+
+    name: str
+    kind: str
+    uptime_s: int = 0
+    time_namespace: bool = False
+    time_namespace_reason: str = ""
+    image: str = ""
+    image_digest: str = ""
+
+
+class Skew(_Model):
+    """The clock error the scenario gives a server: theta(t) = offset + drift * (t - start)."""
+
+    offset_ns: int = 0
+    drift_ppm: float = 0.0
+
+    def divergence_ns(self, elapsed_ns: int) -> int:
+        """theta in ns, `elapsed_ns` after the error was set."""
+        return self.offset_ns + round(self.drift_ppm * elapsed_ns / 1_000_000)
+
+
+class ManifestPhase(_Model):
+    """One planned phase, in order.
+
+    `ntp`: "on", "off" or "" (not asked for). `skewed`: the clocks begin the phase with the
+    errors of `Manifest.skews` (True), true (False), or whatever the phase before left (None).
+    `faults`: ids that must each appear as the `fault` of a `fault.in_force` event.
+    """
+
+    name: str
+    ntp: str = ""
+    duration_s: float = 0.0
+    skewed: bool | None = None
+    faults: list[str] = Field(default_factory=list)
+
+
+class Manifest(_Model):
+    """Analysis needs `policy`, `nodes`, `skews`, `phases` and `expect`; the rest is provenance."""
+
+    schema_version: int = Field(default=1, alias="schema")
+    run: str
+    scenario_name: str
+    policy: str
+    policy_params: dict[str, Any] = Field(default_factory=dict)
+    seed: int
+    anchor_ns: int = 0
+    nodes: list[ManifestNode] = Field(default_factory=list)
+    skews: dict[str, Skew] = Field(default_factory=dict)
+    phases: list[ManifestPhase] = Field(default_factory=list)
+    expect: list[str] = Field(default_factory=list)
+    sync_limit_ns: int | None = None
+    """divergence below which a server counts as back in time (the scenario's settling limit)"""
+    clock_sample_hz: float = 20.0
+    clock_error_ns: int = 1_000
+    """stated error of one clock sample"""
+    scenario: dict[str, Any] = Field(default_factory=dict)
+    plan: Any = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    kernel: str = ""
+    clocksource: str = ""
+    git_commit: str = ""
+    git_dirty: bool | None = None
+    command_line: list[str] = Field(default_factory=list)
+    started_at: str = ""
+    ended_at: str = ""
+
+    def names_of(self, kind: str) -> list[str]:
+        """Names of the nodes of one kind, in the manifest's order."""
+        return [node.name for node in self.nodes if node.kind == kind]
+
+    @property
+    def servers(self) -> list[str]:
+        return self.names_of("server")

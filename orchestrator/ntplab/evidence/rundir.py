@@ -1,0 +1,167 @@
+"""The run directory's layout: making one, finding one, and the small files in it.
+
+runs/<scenario>/<UTC start>-<short id>/     runs/latest -> the newest
+  manifest.json  scenario.yaml  plan.json  rendered/<node>/chrony.conf
+  events.jsonl   evidence/*.parquet (or *.jsonl while running)   logs/<node>/*
+  results.json   report.html   SHA256SUMS
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import EvidenceError, UsageError
+from .checksums import update_checksum
+from .files import write_atomic
+from .manifest import Manifest
+
+MANIFEST = "manifest.json"
+EVENTS = "events.jsonl"
+EVIDENCE = "evidence"
+RESULTS = "results.json"
+LATEST = "latest"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LIST_HINT = "`ntplab runs list` shows the runs there are"
+
+
+class RunDirectory:
+    """One run on disk. `path` is absolute; safe to append events from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._events_lock = threading.Lock()
+
+    @classmethod
+    def create(
+        cls, runs: Path, scenario: str, started: datetime, short_id: str | None = None
+    ) -> RunDirectory:
+        """Make `runs/<scenario>/<UTC start>-<short id>/` and point `runs/latest` at it.
+
+        `started` must be timezone-aware. Raises ValueError for a scenario name that is no
+        plain file name.
+        """
+        if not _NAME.fullmatch(scenario) or scenario == LATEST:
+            raise ValueError(f"{scenario!r} cannot name a directory of runs")
+        stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        run = cls.create_at(runs / scenario / f"{stamp}-{short_id or secrets.token_hex(3)}")
+        _point_latest(runs, run.path)
+        return run
+
+    @classmethod
+    def create_at(cls, path: Path) -> RunDirectory:
+        """Make a run directory at exactly `path` (`--out`). Raises UsageError if it has files."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(
+                f"{path}: already exists and is not empty", hint="name a new directory"
+            )
+        (path / EVIDENCE).mkdir(parents=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """An existing run directory. Raises EvidenceError when `path` is none."""
+        if not path.is_dir():
+            raise EvidenceError(f"{path}: no such run directory", hint=_LIST_HINT)
+        if not (path / MANIFEST).is_file():
+            raise EvidenceError(f"{path}: no {MANIFEST}, so this is no run directory")
+        return cls(path)
+
+    @property
+    def run_id(self) -> str:
+        """The directory's name: `<UTC start>-<short id>`."""
+        return self.path.name
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / EVIDENCE
+
+    @property
+    def results(self) -> Path:
+        return self.path / RESULTS
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write or replace manifest.json, atomically."""
+        self.write_text(MANIFEST, manifest.model_dump_json(by_alias=True, indent=2) + "\n")
+
+    def read_manifest(self) -> Manifest:
+        """Raises EvidenceError when it is missing or damaged."""
+        path = self.path / MANIFEST
+        try:
+            return Manifest.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise EvidenceError(f"{path}: {error.strerror}", hint=_LIST_HINT) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise EvidenceError(f"{path}: damaged: {where}: {first['msg']}") from error
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write or replace a file of the run (path relative to it), atomically."""
+        write_atomic(self.path / name, text.encode())
+
+    def write_derived(self, name: str, text: str) -> None:
+        """`write_text` for what can be made again (results, report): renews its checksum too.
+
+        Only its own line of SHA256SUMS changes, so that judging a run again never vouches
+        for evidence that somebody touched.
+        """
+        self.write_text(name, text)
+        update_checksum(self.path, name)
+
+    def append_event(self, lab_ns: int, event: str, **fields: Any) -> None:
+        """Append one line to events.jsonl, at once. `fields` that are None are left out."""
+        given = {key: value for key, value in fields.items() if value is not None}
+        line = json.dumps({"lab_ns": lab_ns, "event": event, **given}, separators=(",", ":"))
+        with self._events_lock, (self.path / EVENTS).open("ab") as file:
+            file.write(line.encode() + b"\n")
+
+    def sync_events(self) -> None:
+        """fsync events.jsonl."""
+        if (self.path / EVENTS).exists():
+            with (self.path / EVENTS).open("ab") as file:
+                os.fsync(file.fileno())
+
+
+def _point_latest(runs: Path, target: Path) -> None:
+    """Replace `runs/latest` in one step: a reader never finds it missing."""
+    temporary = runs / f".{LATEST}.{secrets.token_hex(4)}.tmp"
+    temporary.symlink_to(os.path.relpath(target, runs.resolve()))
+    temporary.replace(runs / LATEST)
+
+
+def list_runs(runs: Path) -> list[RunDirectory]:
+    """Every run under `runs`, oldest first (names begin with the UTC start)."""
+    manifests = runs.glob(f"*/*/{MANIFEST}")
+    found = [m.parent for m in manifests if m.parent.parent.name != LATEST]
+    return [RunDirectory(path) for path in sorted(found, key=lambda p: (p.name, str(p)))]
+
+
+def find_run(which: str, runs: Path) -> RunDirectory:
+    """A run by path, "latest", run id, `<scenario>/<run id>` or the short id at its end.
+
+    Raises EvidenceError that says what was looked for, and what else there is.
+    """
+    if which == LATEST and not (runs / LATEST).exists():
+        raise EvidenceError(f"{runs}: no run yet", hint="`ntplab demo` makes one")
+    for path in (runs / which, Path(which)):
+        if path.is_dir():
+            return RunDirectory.open(path)
+    known = list_runs(runs)
+    matching = [run for run in known if run.run_id == which or run.run_id.endswith(f"-{which}")]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        names = ", ".join(str(run.path.relative_to(runs.resolve())) for run in matching)
+        raise EvidenceError(f"{which!r} names several runs: {names}", hint="write more of the name")
+    newest = f"; the newest is {known[-1].run_id}" if known else ""
+    raise EvidenceError(f"no run {which!r} in {runs}{newest}", hint=_LIST_HINT)
