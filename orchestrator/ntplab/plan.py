@@ -1,27 +1,18 @@
 """What a run will do, with every default filled in and every quantity resolved.
 
 Second stage of the pipeline: scenario -> plan -> topology -> render -> driver. Pure. `run.py`
-executes a `Plan`, the manifest stores it. Times are ns, within a phase they count from the
-moment the load begins.
+executes a `Plan`, the manifest stores it, `planner.py` makes it. Times are ns, within a phase
+they count from the moment the load begins.
 """
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .scenario.models import (
-    DATABASE, Fault, LoadPattern, MachineClock, Phase, Scenario,
-)  # fmt: skip
-from .units import NS_PER_S, format_duration, format_ppm
+APP_PORT = 8000
 
 Method = Literal["daemon", "network", "sources"]
-
-UPTIME_S_MIN = 3_600
-UPTIME_S_MAX = 400 * 86_400
 
 
 @dataclass(frozen=True)
@@ -138,16 +129,17 @@ class ClockSetting:
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """One phase: switch NTP of `switched`, set `clocks`, settle, then load and faults."""
+    """One phase. In order: NTP off (if `ntp` is off), clocks set, NTP on (if on), settled,
+    then the load and, counted from its beginning, the faults."""
 
     name: str
     duration_ns: int
     ntp: Literal["on", "off", "keep"]
-    ntp_on: tuple[str, ...]
-    """the steered nodes whose NTP is on once the phase has begun (faults aside)"""
     method: Method
     switched: tuple[str, ...]
     """the nodes that `ntp` is about; empty when it is `keep`"""
+    steered: tuple[str, ...]
+    """the nodes whose NTP is on when the load begins"""
     clocks: Literal["true", "skewed", "keep"]
     set_clocks: tuple[ClockSetting, ...]
     """empty when `clocks` is `keep`"""
@@ -186,14 +178,17 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for plan.json and the manifest; tuples become lists."""
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = _lists(asdict(self))
         return plain
 
     @property
     def clocks(self) -> dict[str, ClockPlan]:
-        """The clock of every node that has one, time servers first."""
-        nodes = (*self.time_servers, self.database, *self.servers)
-        return {node.name: node.clock for node in nodes}
+        """The clock of every node that has one: time servers, database, servers."""
+        return {
+            **{time_server.name: time_server.clock for time_server in self.time_servers},
+            self.database.name: self.database.clock,
+            **{server.name: server.clock for server in self.servers},
+        }
 
     @property
     def holds(self) -> bool:
@@ -201,4 +196,36 @@ class Plan:
         return self.policy == "lease"
 
     def phase(self, name: str) -> PhasePlan:
-        return next(phase for phase in self.phases if phase.name == name)
+        """The phase so named; KeyError if there is none."""
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        raise KeyError(name)
+
+
+def load_json(phase: PhasePlan, plan: Plan, start_lab_ns: int) -> dict[str, Any]:
+    """The buyers' load.json for `phase`, whose load begins at `start_lab_ns`."""
+    return {
+        "phase": phase.name,
+        "seed": phase.seed,
+        "start_lab_ns": start_lab_ns,
+        "duration_ns": phase.duration_ns,
+        "servers": {server.name: f"http://{server.name}:{APP_PORT}" for server in plan.servers},
+        "policy_holds": plan.holds,
+        "timeout_ns": plan.request_timeout_ns,
+        "patterns": [_pattern_json(load) for load in phase.load],
+    }
+
+
+def _pattern_json(load: LoadPlan) -> dict[str, Any]:
+    """Only what the buyers know: a race takes as many seats as it needs."""
+    fields = {key: value for key, value in asdict(load).items() if value is not None}
+    if load.kind == "races":
+        del fields["seats"]
+    return fields
+
+
+def _lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value

@@ -20,12 +20,13 @@ DURATION_UNITS_NS = {
     "ms": NS_PER_MS,
     "s": NS_PER_S,
     "m": 60 * NS_PER_S,
+    "min": 60 * NS_PER_S,
     "h": 3_600 * NS_PER_S,
     "d": 86_400 * NS_PER_S,
 }
 RATE_UNITS_S = {"s": 1, "m": 60, "h": 3_600}
 
-DURATION_PATTERN = r"^[+-]?[0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d)$"
+DURATION_PATTERN = r"^[+-]?[0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|min|h|d)$"
 PPM_PATTERN = r"^[+-]?[0-9]+(\.[0-9]+)?ppm$"
 RATE_PATTERN = r"^[0-9]+(\.[0-9]+)?/(s|m|h)$"
 
@@ -38,7 +39,8 @@ def parse_duration_ns(text: object) -> int:
     if unit not in DURATION_UNITS_NS:
         if not unit and number == 0:
             return 0
-        raise ValueError(_unit_error(text, unit, f"write {number:f}s or {number:f}ms", "ns us ms s m h d"))
+        advice = f"write {number:f}s or {number:f}ms"
+        raise ValueError(_unit_error(text, unit, advice, "ns us ms s m h d"))
     value_ns = number * DURATION_UNITS_NS[unit]
     if value_ns != value_ns.to_integral_value():
         raise ValueError(f"'{text}' is finer than a nanosecond")

@@ -1,25 +1,24 @@
 """First stage of the pipeline: a YAML file in, a valid `Scenario` or every problem at once out.
 
-    source.py    text to plain data, remembering the line of every value; `--set` overrides
-    types.py     quantities with units and limits as pydantic types
-    models.py    what a scenario may say, key by key
-    problems.py  pydantic's errors in words, with file and line
-    checks.py    what no single key can know: names, times, ports, expectations
-    load.py      the steps above, in order
-    reference.py the JSON Schema and docs/reference/scenario.md, generated from the models
+source.py    text to plain data, remembering the line of every value; `--set` overrides
+types.py     quantities with units and limits as pydantic types
+base.py nodes.py workload.py faults.py models.py
+             what a scenario may say, key by key; models.py has the whole
+problems.py  pydantic's errors in words, with file and line
+checks.py    what no single key can know: names, times, ports, expectations
+load.py      the steps above, in order
+reference.py the JSON Schema and docs/reference/scenario.md, generated from the models
 """
 
-from .load import ExpectationCheck, load_scenario, parse_scenario
-from .models import Fault, LoadPattern, Phase, Policy, Scenario, Server
+from .checks import ExpectationCheck
+from .load import load_scenario, parse_scenario
+from .models import Phase, Scenario, as_plain
 
 __all__ = [
     "ExpectationCheck",
-    "Fault",
-    "LoadPattern",
     "Phase",
-    "Policy",
     "Scenario",
-    "Server",
+    "as_plain",
     "load_scenario",
     "parse_scenario",
 ]

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..errors import Problem
 from ..units import NS_PER_S, format_duration
-from .models import DATABASE, OBSERVER, Phase, Scenario
+from .models import Phase, Scenario
+from .nodes import DATABASE, OBSERVER
 from .problems import likely
 from .source import Path, Source
 
@@ -74,7 +75,8 @@ def _named_twice(source: Source) -> Iterator[Problem]:
                     line = source.origin(first[name]).line
                     yield source.problem(path, f"'{name}' is already the name on line {line}")
                 elif key != "phases" and (name in RESERVED or name.startswith("buyers-")):
-                    yield source.problem(path, f"'{name}' is the name of one of the lab's own nodes")
+                    what = f"'{name}' is the name of one of the lab's own nodes"
+                    yield source.problem(path, what)
                 first.setdefault(name, path)
 
 
@@ -130,6 +132,8 @@ def _races(scenario: Scenario, source: Source) -> Iterator[Problem]:
         if item.pattern == "hot-spot" and item.hot_seats > item.seats:
             what = f"more hot seats ({item.hot_seats}) than seats ({item.seats})"
             yield source.problem((*path, "hot_seats"), what)
+        if item.pattern == "hot-spot" and item.hot_seats == item.seats and item.hot_share < 1:
+            yield source.problem((*path, "hot_share"), "must be 1 when every seat is hot")
         if item.rate * duration_ns / NS_PER_S > ARRIVALS_MAX:
             what = f"more than {ARRIVALS_MAX} arrivals in {format_duration(duration_ns)}"
             yield source.problem((*path, "rate"), what)
@@ -148,9 +152,7 @@ def _first_phase(scenario: Scenario, source: Source) -> Iterator[Problem]:
         yield source.problem((*path, "ntp"), what)
 
 
-def _phase(
-    scenario: Scenario, phase: Phase, source: Source, names: _Names
-) -> Iterator[Problem]:
+def _phase(scenario: Scenario, phase: Phase, source: Source, names: _Names) -> Iterator[Problem]:
     path = _find(source, "phases", phase.name)
     steered = [*names.servers, *([DATABASE] if scenario.database.ntp else [])]
     for index, name in enumerate(phase.servers or ()):
@@ -168,7 +170,8 @@ def _phase(
             what = f"'{fault.server}' has no NTP that could be switched"
             yield source.problem((*here, "server"), what)
         if fault.at >= phase.duration:
-            what = f"{format_duration(fault.at)} is not within the phase of {format_duration(phase.duration)}"
+            at, duration = format_duration(fault.at), format_duration(phase.duration)
+            what = f"{at} is not within the phase of {duration}"
             yield source.problem((*here, "at"), what)
 
 

@@ -153,7 +153,7 @@ def _known_keys(path: Path, data: Any) -> list[str]:
 
 
 def _model_of(field: Any, given: Any) -> Any:
-    candidates = [m for m in _models_in(field.annotation)]
+    candidates = _models_in(field.annotation)
     for extra in field.metadata:
         candidates += _models_in(extra)
     return candidates if isinstance(given, list) else _matching(candidates, given)

@@ -43,9 +43,13 @@ def _quantity(
 
 def _duration(least_ns: int, most_ns: int) -> tuple[BeforeValidator, WithJsonSchema]:
     return _quantity(
-        units.parse_duration_ns, units.format_duration, units.DURATION_PATTERN,
-        least_ns, most_ns, "duration",
-    )  # fmt: skip
+        units.parse_duration_ns,
+        units.format_duration,
+        units.DURATION_PATTERN,
+        least_ns,
+        most_ns,
+        "duration",
+    )
 
 
 def _name(value: object) -> object:
@@ -107,9 +111,7 @@ SlewRate = Annotated[
 """ppm"""
 Rate = Annotated[
     float,
-    *_quantity(
-        units.parse_rate_hz, units.format_rate, units.RATE_PATTERN, 0.001, 10_000.0, "rate"
-    ),
+    *_quantity(units.parse_rate_hz, units.format_rate, units.RATE_PATTERN, 0.001, 10_000.0, "rate"),
 ]
 """events per second"""
 

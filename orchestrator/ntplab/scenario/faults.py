@@ -1,0 +1,114 @@
+"""What can be done to a node at a time within a phase. Part of the first stage."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field
+from pydantic import WithJsonSchema as JsonSchema
+
+from .base import Model
+from .types import Drift, FaultTime, Name, NtpMethod, Offset
+
+
+def _utc_date(value: object) -> object:
+    """Accept what `date -s` would, in the one unambiguous notation."""
+    try:
+        moment = datetime.strptime(str(value), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        what = f"'{value}' is not a date: write one like 2023-10-01 12:00:00 (UTC)"
+        raise ValueError(what) from None
+    if not 1971 <= moment.year <= 2200:
+        raise ValueError(f"the year must be from 1971 to 2200, not {moment.year}")
+    return str(value)
+
+
+def _argv(value: object) -> object:
+    return ["sh", "-c", value] if isinstance(value, str) else value
+
+
+class FaultBase(Model):
+    """What every fault says."""
+
+    at: FaultTime = Field(description="how long after the load of the phase begins")
+    server: Name = Field(description="the node it strikes: a server, a time server or `db`")
+
+
+class Step(FaultBase):
+    """The clock jumps."""
+
+    kind: Literal["step"]
+    value: Offset = Field(description="by how much")
+
+
+class SetOffset(FaultBase):
+    """The clock is set."""
+
+    kind: Literal["offset"]
+    value: Offset = Field(description="offset from true time afterwards")
+
+
+class SetDrift(FaultBase):
+    """The oscillator changes its rate."""
+
+    kind: Literal["drift"]
+    value: Drift = Field(description="its error from then on")
+
+
+class Freeze(FaultBase):
+    """The clock stands still."""
+
+    kind: Literal["freeze"]
+
+
+class Thaw(FaultBase):
+    """A frozen clock runs again, from where it stood."""
+
+    kind: Literal["thaw"]
+
+
+class SetDate(FaultBase):
+    """Somebody types `date -s` on that machine."""
+
+    kind: Literal["date"]
+    value: Annotated[str, BeforeValidator(_utc_date)] = Field(
+        description="the date, UTC, as in `2023-10-01 12:00:00`"
+    )
+
+
+class Exec(FaultBase):
+    """Any command, on that machine and on its clock."""
+
+    kind: Literal["exec"]
+    value: Annotated[
+        Annotated[tuple[str, ...], Field(min_length=1, max_length=100)],
+        BeforeValidator(_argv),
+        JsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field(description="a shell command, or a list of arguments")
+
+
+class Kill(FaultBase):
+    """The machine dies: its container is killed and stays dead."""
+
+    kind: Literal["kill"]
+
+
+class NtpOff(FaultBase):
+    """NTP of that node is switched off."""
+
+    kind: Literal["ntp-off"]
+    value: NtpMethod = Field(default="daemon", description="how")
+
+
+class NtpOn(FaultBase):
+    """NTP of that node is switched on."""
+
+    kind: Literal["ntp-on"]
+    value: NtpMethod = Field(default="daemon", description="how")
+
+
+Fault = Annotated[
+    Step | SetOffset | SetDrift | Freeze | Thaw | SetDate | Exec | Kill | NtpOff | NtpOn,
+    Discriminator("kind"),
+]

@@ -1,0 +1,105 @@
+"""Servers, time servers, the database: their clocks and their NTP. Part of the first stage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ..units import NS_PER_MS
+from .base import Model
+from .types import Accuracy, Drift, Flag, Name, Offset, OneLine, SlewRate, Uptime, Whole
+
+DATABASE = "db"
+OBSERVER = "observer"
+
+
+class MachineClock(Model):
+    """How a machine's wall clock is wrong when the clocks are `skewed`."""
+
+    offset: Offset = Field(default=0, description="wall clock minus true time at the start")
+    drift: Drift = Field(default=0.0, description="oscillator error; positive runs fast")
+    uptime: Uptime | None = Field(
+        default=None,
+        description="how much longer than the host this machine has been up (whole seconds); "
+        "drawn from the seed if absent, different for every node",
+    )
+
+
+class Makestep(Model):
+    """When chronyd may jump instead of slewing."""
+
+    threshold: Accuracy = Field(
+        default=100 * NS_PER_MS, description="jump only if off by more than this"
+    )
+    limit: Annotated[Whole, Field(ge=-1, le=1_000_000)] = Field(
+        default=-1, description="only in that many first clock updates; -1 for always"
+    )
+
+
+class NtpDefaults(Model):
+    """How the NTP daemons of all nodes are configured."""
+
+    minpoll: Annotated[Whole, Field(ge=-6, le=24)] = Field(
+        default=-2, description="shortest time between polls, as a power of two of seconds"
+    )
+    maxpoll: Annotated[Whole, Field(ge=-6, le=24)] = Field(
+        default=0, description="longest time between polls, as a power of two of seconds"
+    )
+    makestep: Makestep | None = Field(
+        default=Makestep(), description="`null`: never jump, slew whatever it takes"
+    )
+    max_slew: SlewRate | None = Field(
+        default=None, description="fastest slew; chronyd's default if absent"
+    )
+    options: tuple[OneLine, ...] = Field(
+        default=(),
+        max_length=100,
+        description="further lines for every chrony.conf, put in as they are",
+    )
+
+
+class ServerNtp(Model):
+    """The NTP client of one server."""
+
+    daemon: Literal["chrony"] = Field(
+        default="chrony", description="which NTP daemon steers the clock"
+    )
+    sources: tuple[Name, ...] | None = Field(
+        default=None, max_length=10, description="time servers it asks; all of them if absent"
+    )
+    options: tuple[OneLine, ...] = Field(
+        default=(),
+        max_length=100,
+        description="further lines for its chrony.conf, put in as they are",
+    )
+
+
+class Server(Model):
+    """A booking server: one container, with a wall clock, an NTP daemon and an app of its own."""
+
+    name: Name = Field(description="also its DNS name")
+    clock: MachineClock = Field(default=MachineClock(), description="see *clock of a machine*")
+    ntp: ServerNtp = Field(default=ServerNtp(), description="see *NTP client*")
+    port: Annotated[Whole, Field(ge=1, le=65_535)] | None = Field(
+        default=None, description="publish the booking API on this port of 127.0.0.1"
+    )
+
+
+class TimeServer(Model):
+    """A container whose chronyd serves time."""
+
+    name: Name = Field(description="also its DNS name")
+    stratum: Annotated[Whole, Field(ge=1, le=15)] = Field(
+        default=1, description="stratum it announces"
+    )
+    clock: MachineClock = Field(default=MachineClock(), description="see *clock of a machine*")
+
+
+class Database(Model):
+    """PostgreSQL, a machine with a wall clock like any other."""
+
+    clock: MachineClock = Field(default=MachineClock(), description="see *clock of a machine*")
+    ntp: Flag = Field(
+        default=False, description="run an NTP daemon there too, switched like the servers'"
+    )
