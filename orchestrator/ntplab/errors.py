@@ -6,6 +6,7 @@
     ├── EvidenceError       4   evidence is missing or damaged, no verdict is possible
     ├── LabError            5   the lab could not be run
     │   ├── EngineError         Docker Engine is missing, stopped or refused
+    │   │   └── EngineDenied        it runs, but this user may not use its socket
     │   ├── ImageError          an image could not be built
     │   ├── NodeError           a container died or never became ready
     │   └── FaultError          a fault was asked for and could not be seen in force
@@ -85,6 +86,10 @@ class LabError(NtplabError):
 
 
 class EngineError(LabError):
+    pass
+
+
+class EngineDenied(EngineError):
     pass
 
 

@@ -16,7 +16,7 @@ import docker.utils
 import requests
 import urllib3
 
-from ..errors import EngineError, ImageError, NodeError
+from ..errors import EngineDenied, EngineError, ImageError, NodeError
 
 # Bringing up a lab talks to the engine from one thread per node.
 CONNECTIONS_MAX = 64
@@ -49,10 +49,19 @@ def connect() -> docker.APIClient:
         raise unreachable(error) from error
 
 
+def engine_trouble() -> EngineError | None:
+    """None when the engine answers, else why not."""
+    try:
+        connect().close()
+    except EngineError as error:
+        return error
+    return None
+
+
 def unreachable(error: Exception) -> EngineError:
     """The engine itself is the problem, not one container."""
     if "PermissionError" in str(error) or isinstance(error, PermissionError):
-        return EngineError(
+        return EngineDenied(
             "no right to use Docker Engine's socket",
             hint="sudo usermod -aG docker $USER, log in again; or run ntplab with sudo",
         )
@@ -68,7 +77,8 @@ def reported(doing: str, tail: Callable[[], list[str]] = list) -> Iterator[None]
     try:
         yield
     except docker.errors.ImageNotFound as error:
-        raise ImageError(f"cannot {doing}: {words(error)}") from error
+        hint = "./ntplab up, run and demo build the images they need"
+        raise ImageError(f"cannot {doing}: {words(error)}", hint=hint) from error
     except docker.errors.APIError as error:
         raise _node_error(doing, words(error), tail()) from error
     except UNREACHABLE as error:
