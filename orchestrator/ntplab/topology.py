@@ -5,8 +5,14 @@ Third stage of the pipeline: scenario -> plan -> topology -> render -> driver.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from .plan import APP_PORT, ClockPlan, PhasePlan, Plan, ServerPlan, TimeServerPlan
+from .scenario.nodes import OBSERVER
 
 LAB_LABEL = "ntplab.lab"
 NODE_LABEL = "ntplab.node"
@@ -78,3 +84,170 @@ class Topology:
 def docker_name(lab: str, name: str) -> str:
     """The Docker name of a node, network or volume: `ntplab-<lab>-<name>`."""
     return f"ntplab-{lab}-{name}"
+
+
+# --- building -----------------------------------------------------------------------------
+
+APP_NETWORK = "app"
+TIME_NETWORK = "time"
+PAGE_DIR = "/clock"
+PAGES_DIR = "/clocks"
+OBSERVER_CONFIG_PATH = "/etc/ntplab/observer.json"
+PASSWORD_PATH = "/etc/ntplab/secrets/db_password"
+LOAD_PATH = "/etc/ntplab/load.json"
+NTP_SERVICE = "chronyd"
+
+
+def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topology:
+    """Everything `plan` needs but the buyers, in the order of starting.
+
+    `anchor_ns` is lab time minus CLOCK_MONOTONIC_RAW; `images` the prefix of all image names.
+    """
+    published = any(server.port is not None for server in plan.servers)
+    maker = _Maker(plan, lab, anchor_ns, images)
+    return Topology(
+        lab=lab,
+        networks=(NetworkSpec(TIME_NETWORK), NetworkSpec(APP_NETWORK, internal=not published)),
+        volumes=tuple(VolumeSpec(clock_volume(lab, node), node) for node in plan.clocks),
+        nodes=(
+            maker.observer(),
+            *(maker.time_server(time_server) for time_server in plan.time_servers),
+            maker.database(),
+            *(maker.server(server) for server in plan.servers),
+        ),
+    )
+
+
+def buyers(phase: PhasePlan, lab: str, anchor_ns: int, images: str = "ntplab") -> NodeSpec:
+    """The container that plays the load of one phase; its load.json goes to `LOAD_PATH`."""
+    return NodeSpec(
+        name=f"buyers-{phase.name}",
+        kind="buyers",
+        image=f"{images}/buyers",
+        networks=(APP_NETWORK,),
+        environment={"NTPLAB_ANCHOR_NS": str(anchor_ns)},
+    )
+
+
+def observer_config(plan: Plan) -> dict[str, Any]:
+    """The observer's observer.json: every clock, how it begins, whose NTP is asked for beliefs.
+
+    Time servers are not asked: chronyd without a source believes itself.
+    """
+    steerable = {server.name for server in plan.servers}
+    if plan.database.ntp:
+        steerable.add(plan.database.name)
+    return {
+        "sample_hz": plan.sampling.clock_hz,
+        "belief_hz": plan.sampling.belief_hz,
+        "nodes": [
+            {
+                "name": name,
+                "page": f"{PAGES_DIR}/{name}/page",
+                "ntp": name if name in steerable else None,
+                "initial": {"offset_ns": clock.offset_ns, "drift_ppm": clock.drift_ppm},
+            }
+            for name, clock in plan.clocks.items()
+        ],
+    }
+
+
+def clock_volume(lab: str, node: str) -> str:
+    """Docker name of the volume with the clock page of `node`."""
+    return docker_name(lab, f"clock-{node}")
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the nodes of one lab."""
+
+    plan: Plan
+    lab: str
+    anchor_ns: int
+    images: str
+
+    def observer(self) -> NodeSpec:
+        """On the time network too, to see whether time servers answer; they are nowhere else."""
+        return NodeSpec(
+            name=OBSERVER,
+            kind="observer",
+            image=f"{self.images}/observer",
+            networks=(APP_NETWORK, TIME_NETWORK),
+            environment={
+                "NTPLAB_ANCHOR_NS": str(self.anchor_ns),
+                "NTPLAB_OBSERVER_CONFIG": OBSERVER_CONFIG_PATH,
+            },
+            mounts=tuple(
+                VolumeMount(clock_volume(self.lab, node), f"{PAGES_DIR}/{node}")
+                for node in self.plan.clocks
+            ),
+        )
+
+    def time_server(self, time_server: TimeServerPlan) -> NodeSpec:
+        """Not on the app network: a server cut off the time network must not find it there."""
+        return self._machine(
+            time_server.name, "timeserver", "timeserver", (TIME_NETWORK,), time_server.clock
+        )
+
+    def database(self) -> NodeSpec:
+        database = self.plan.database
+        networks = (APP_NETWORK, TIME_NETWORK) if database.ntp else (APP_NETWORK,)
+        environment = {"NTPLAB_MAP": "user", **_services_down(database.ntp_at_start)}
+        return self._machine(
+            database.name, "database", "postgres", networks, database.clock, environment
+        )
+
+    def server(self, server: ServerPlan) -> NodeSpec:
+        node = self._machine(
+            server.name,
+            "server",
+            "booking",
+            (APP_NETWORK, TIME_NETWORK),
+            server.clock,
+            {**self._booking(server.name), **_services_down(server.ntp_at_start)},
+        )
+        if server.port is None:
+            return node
+        return replace(node, ports=(PublishedPort(APP_PORT, server.port),))
+
+    def _booking(self, name: str) -> dict[str, str]:
+        peers = [s.name for s in self.plan.servers if s.name != name]
+        return {
+            "NTPLAB_POLICY": self.plan.policy,
+            "NTPLAB_POLICY_PARAMS": json.dumps(self.plan.policy_params),
+            "NTPLAB_PEERS": " ".join(f"{peer}=http://{peer}:{APP_PORT}" for peer in peers),
+            "NTPLAB_DB_HOST": self.plan.database.name,
+            "NTPLAB_DB_PORT": "5432",
+            "NTPLAB_DB_USER": "booking",
+            "NTPLAB_DB_PASSWORD_FILE": PASSWORD_PATH,
+        }
+
+    def _machine(
+        self,
+        name: str,
+        kind: NodeKind,
+        image: str,
+        networks: tuple[str, ...],
+        clock: ClockPlan,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> NodeSpec:
+        """A container with a wall clock and an uptime of its own."""
+        return NodeSpec(
+            name=name,
+            kind=kind,
+            image=f"{self.images}/{image}",
+            networks=networks,
+            environment={
+                "NTPLAB_NODE": name,
+                "VCLOCK_PAGE": f"{PAGE_DIR}/page",
+                "NTPLAB_UPTIME_S": str(clock.uptime_s),
+                "NTPLAB_MAP": "root",
+                **environment,
+            },
+            mounts=(VolumeMount(clock_volume(self.lab, name), PAGE_DIR),),
+            time_namespace=True,
+        )
+
+
+def _services_down(ntp_at_start: bool) -> dict[str, str]:
+    return {} if ntp_at_start else {"NTPLAB_SERVICES_DOWN": NTP_SERVICE}
