@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from ..errors import ImageError
 from .docker_api import UNREACHABLE, connect, reported, unreachable, words
 
 BUILD_SILENCE_MAX_S = 900
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class DockerImages:
@@ -82,7 +84,8 @@ class DockerImages:
             for part in answer:
                 if "error" in part:
                     raise ImageError(f"{image} could not be built: {part['error'].strip()}")
-                yield from part.get("stream", "").splitlines()
+                said = _COLORS.sub("", part.get("stream", ""))
+                yield from filter(str.strip, said.splitlines())
         except docker.errors.APIError as error:
             raise ImageError(f"{image} could not be built: {words(error)}") from error
         except UNREACHABLE as error:
