@@ -52,6 +52,8 @@ class NodeSpec:
     mounts: tuple[VolumeMount, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    """Instead of the image's."""
     time_namespace: bool = False
     """Run under the seccomp profile that allows unshare(CLONE_NEWUSER|CLONE_NEWTIME)."""
 

@@ -43,6 +43,8 @@ def container_config(
     }
     if spec.command:
         config["Cmd"] = list(spec.command)
+    if spec.entrypoint:
+        config["Entrypoint"] = list(spec.entrypoint)
     if spec.networks:
         network = docker_name(lab, spec.networks[0])
         config["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [spec.name]}}}
