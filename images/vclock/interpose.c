@@ -1,0 +1,167 @@
+/*
+  Loading of the preloaded library, and the calls that read the wall clock.
+
+  clock_getres() is not among them: the C library's answers are true of this clock.
+*/
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "interpose.h"
+
+#define WALL_CLOCKS (1U << CLOCK_REALTIME | 1U << CLOCK_REALTIME_COARSE | 1U << CLOCK_TAI)
+
+/* <sys/timeb.h> is gone, programs that use it are not */
+struct timeb {
+  time_t time;
+  unsigned short millitm;
+  short timezone;
+  short dstflag;
+};
+
+struct next next;
+struct vclock wall_clock;
+int interpose_loaded;
+
+/* ================================================== */
+/* A program that should have a clock of its own never runs with the host's */
+
+static void __attribute__((noreturn))
+die(const char *what, int error)
+{
+  const char *why = error == EBADMSG ? "not a clock page" :
+                    error == EPROTONOSUPPORT ? "clock page of another version" :
+                    strerror(error);
+
+  dprintf(STDERR_FILENO, "libvclock: %s: %s\n", what, why);
+  _exit(127);
+}
+
+/* ================================================== */
+/* The file's permissions decide whether this process may set the clock */
+
+static int
+map_clock(const char *path)
+{
+  int rc = page_map(&wall_clock, path, 1);
+
+  if (rc == -EACCES || rc == -EPERM || rc == -EROFS)
+    rc = page_map(&wall_clock, path, 0);
+  return rc;
+}
+
+/* ================================================== */
+/* Before main(), or earlier if a constructor of another library reads the time.
+   An allocator that does so while we load gets the host's time. */
+
+void __attribute__((constructor))
+interpose_load(void)
+{
+  const char *path = getenv("VCLOCK_PAGE");
+  int rc;
+
+  if (interpose_loaded)
+    return;
+  interpose_loaded = 1;
+
+  *(void **)&next.syscall = dlsym(RTLD_NEXT, "syscall");
+  *(void **)&next.recvmsg = dlsym(RTLD_NEXT, "recvmsg");
+  *(void **)&next.recvmmsg = dlsym(RTLD_NEXT, "recvmmsg");
+  *(void **)&next.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
+
+  rc = host_open();
+  if (!path)
+    return;
+  if (rc < 0)
+    die("/proc/self/timens_offsets", -rc);
+
+  rc = map_clock(path);
+  if (rc < 0)
+    die(path, -rc);
+}
+
+/* ================================================== */
+
+static int64_t
+read_tai(void)
+{
+  struct vclock_status status;
+
+  vclock_status(&wall_clock, -1, &status);
+  return status.wall_ns + status.tai * NS_PER_S;
+}
+
+/* ================================================== */
+
+EXPORT int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+  if ((unsigned int)id < 32 && WALL_CLOCKS >> id & 1 && is_virtual()) {
+    split_ns(id == CLOCK_TAI ? read_tai() : read_wall(), ts);
+    return 0;
+  }
+
+  if (!interpose_loaded)
+    interpose_load();
+  return give(host_gettime(id, ts));
+}
+
+/* ================================================== */
+
+EXPORT int
+gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+  struct timespec ts;
+
+  if (tz)
+    memset(tz, 0, sizeof (struct timezone));
+  clock_gettime(CLOCK_REALTIME, &ts);
+  tv->tv_sec = ts.tv_sec;
+  tv->tv_usec = ts.tv_nsec / NS_PER_US;
+  return 0;
+}
+
+EXPORT int __gettimeofday(struct timeval *restrict tv, void *restrict tz)
+  __attribute__((alias("gettimeofday"), copy(gettimeofday)));
+
+/* ================================================== */
+
+EXPORT time_t
+time(time_t *t)
+{
+  struct timespec ts;
+
+  clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+  if (t)
+    *t = ts.tv_sec;
+  return ts.tv_sec;
+}
+
+/* ================================================== */
+
+EXPORT int
+timespec_get(struct timespec *ts, int base)
+{
+  if (base != TIME_UTC && is_virtual())
+    return next.timespec_get(ts, base);
+
+  return clock_gettime(CLOCK_REALTIME, ts) == 0 ? base : 0;
+}
+
+/* ================================================== */
+
+EXPORT int
+ftime(struct timeb *tb)
+{
+  struct timespec ts;
+
+  clock_gettime(CLOCK_REALTIME, &ts);
+  memset(tb, 0, sizeof *tb);
+  tb->time = ts.tv_sec;
+  tb->millitm = ts.tv_nsec / (1000 * NS_PER_US);
+  return 0;
+}

@@ -1,0 +1,103 @@
+/*
+  A clock page: one virtual wall clock in shared memory.
+
+  Readers take no lock and make no system call; they pick the parameter set that
+  held at the raw instant they ask for.  Writers exclude each other with a lock
+  that the kernel releases when its holder dies, fill the next place of a ring and
+  publish it with one store, so a writer killed anywhere leaves a page that can be
+  read and written.
+*/
+
+#ifndef PAGE_H
+#define PAGE_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "model.h"
+
+#define PAGE_MAGIC 0x65676170636b6c63ULL
+#define PAGE_VERSION 1
+
+/* Sets kept.  A packet stamp can be converted with any of the last PAGE_DEPTH; the
+   others are slack that keeps a slow reader's set from being overwritten. */
+#define PAGE_SETS 64
+#define PAGE_DEPTH 32
+
+#define CACHE_LINE 64
+
+union slot {
+  struct set set;
+  uint64_t words[32];
+} __attribute__((aligned(CACHE_LINE)));
+
+struct page {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t size;
+  uint64_t seq __attribute__((aligned(CACHE_LINE)));    /* changes so far */
+  pthread_mutex_t lock __attribute__((aligned(CACHE_LINE)));
+  union slot ring[PAGE_SETS];                           /* in force: seq % PAGE_SETS */
+};
+
+/* An open page.  NULL page: none. */
+struct vclock {
+  struct page *page;
+  int writable;
+};
+
+
+/* Change a set that is folded to the instant of the change: a result >= 0, or a
+   negative errno to leave the clock as it is.  May be called several times. */
+typedef int (*change_fn)(struct set *s, void *arg);
+
+/* Make a page in a file of mode 0644, atomically; an existing one is replaced.
+   0 or a negative errno. */
+int page_create(const char *path, int64_t raw, int64_t wall);
+
+/* Map a page, without allocation.  0 or a negative errno: -EBADMSG not a clock
+   page, -EPROTONOSUPPORT of another version. */
+int page_map(struct vclock *c, const char *path, int writable);
+void page_unmap(struct vclock *c);
+
+/* Change the clock at raw, or now if raw is negative.  What change returned, or a
+   negative errno; *since is when it took effect. */
+int page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since);
+
+/* Copy the set that held at raw, or the oldest of the last PAGE_DEPTH.  Returns its
+   number. */
+uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
+
+/* page_read() of an instant before the set in force */
+int64_t page_read_past(const struct page *p, int64_t raw);
+
+static inline void
+copy_line(struct line *to, const struct line *from)
+{
+  const uint64_t *f = (const uint64_t *)from;
+  uint64_t *t = (uint64_t *)to;
+  unsigned int i;
+
+#pragma GCC unroll 8
+  for (i = 0; i < sizeof *to / sizeof *t; i++)
+    t[i] = __atomic_load_n(&f[i], __ATOMIC_RELAXED);
+}
+
+static inline int64_t
+page_read(const struct page *p, int64_t raw)
+{
+  uint64_t seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
+  struct line l;
+
+  copy_line(&l, &p->ring[seq % PAGE_SETS].set.line);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+
+  /* The place is not written again before PAGE_SETS - 1 further changes */
+  if (__builtin_expect(raw < l.base_raw ||
+                       __atomic_load_n(&p->seq, __ATOMIC_RELAXED) - seq >= PAGE_SETS - 2, 0))
+    return page_read_past(p, raw);
+
+  return read_line(&l, raw);
+}
+
+#endif

@@ -1,0 +1,237 @@
+/*
+  The interface of libvclockmodel.so, see vclock.h.
+*/
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "page.h"
+#include "vclock.h"
+
+static int64_t
+change_oscillator(struct vclock *c, int64_t raw, change_fn change, int64_t value)
+{
+  int64_t since;
+  int rc;
+
+  rc = page_change(c, raw, change, &value, &since);
+  return rc < 0 ? rc : since;
+}
+
+/* ================================================== */
+
+static int
+set_wall(struct set *s, void *wall)
+{
+  s->line.frac = 0;
+  model_jump(s, *(int64_t *)wall - s->line.base_wall);
+  return 0;
+}
+
+static int
+step(struct set *s, void *by)
+{
+  model_jump(s, *(int64_t *)by);
+  return 0;
+}
+
+static int
+set_drift(struct set *s, void *drift)
+{
+  return model_set_drift(s, *(int64_t *)drift);
+}
+
+static int
+freeze(struct set *s, void *frozen)
+{
+  model_freeze(s, *(int64_t *)frozen != 0);
+  return 0;
+}
+
+static int
+reset(struct set *s, void *wall)
+{
+  model_start(s, s->line.base_raw, *(int64_t *)wall);
+  return 0;
+}
+
+static int
+set_time(struct set *s, void *ts)
+{
+  return timex_settime(s, ts, 1);
+}
+
+/* ================================================== */
+
+static int
+adjust(struct set *s, void *arg)
+{
+  struct timex *result = arg, tx = result[0];
+  int rc;
+
+  rc = timex_adjust(s, &tx, 1);
+  if (rc >= 0)
+    result[1] = tx;
+  return rc;
+}
+
+/* ================================================== */
+
+int64_t
+vclock_set_wall(struct vclock *c, int64_t raw, int64_t wall)
+{
+  return change_oscillator(c, raw, set_wall, wall);
+}
+
+int64_t
+vclock_step(struct vclock *c, int64_t raw, int64_t by)
+{
+  return change_oscillator(c, raw, step, by);
+}
+
+int64_t
+vclock_set_oscillator(struct vclock *c, int64_t raw, int64_t drift)
+{
+  return change_oscillator(c, raw, set_drift, drift);
+}
+
+int64_t
+vclock_freeze(struct vclock *c, int64_t raw, int frozen)
+{
+  return change_oscillator(c, raw, freeze, frozen);
+}
+
+int64_t
+vclock_reset(struct vclock *c, int64_t raw, int64_t wall)
+{
+  return change_oscillator(c, raw, reset, wall);
+}
+
+/* ================================================== */
+/* The set that holds at raw, folded to it: what a call that changes nothing sees */
+
+static uint64_t
+look(const struct vclock *c, int64_t raw, union slot *slot, int64_t *since)
+{
+  int64_t at = raw < 0 ? host_raw() : raw;
+  uint64_t seq = page_find(c->page, at, slot);
+
+  *since = slot->set.line.base_raw;
+  model_fold(&slot->set, at);
+  return seq;
+}
+
+/* ================================================== */
+
+int
+vclock_settime(struct vclock *c, int64_t raw, const struct timespec *ts)
+{
+  struct timespec copy = *ts;
+  union slot slot;
+  int64_t since;
+
+  if (c->writable)
+    return page_change(c, raw, set_time, &copy, &since);
+
+  look(c, raw, &slot, &since);
+  return timex_settime(&slot.set, ts, 0);
+}
+
+/* ================================================== */
+
+int
+vclock_adjtimex(struct vclock *c, int64_t raw, struct timex *tx)
+{
+  struct timex call[2] = {*tx};
+  union slot slot;
+  int64_t since;
+  int rc;
+
+  if (c->writable && timex_changes(tx)) {
+    rc = page_change(c, raw, adjust, call, &since);
+    if (rc >= 0)
+      *tx = call[1];
+    return rc;
+  }
+
+  look(c, raw, &slot, &since);
+  return timex_adjust(&slot.set, tx, c->writable);
+}
+
+/* ================================================== */
+
+int
+vclock_status(const struct vclock *c, int64_t raw, struct vclock_status *out)
+{
+  union slot slot;
+  const struct set *s = &slot.set;
+
+  memset(out, 0, sizeof *out);
+  out->seq = look(c, raw, &slot, &out->last_set_raw);
+  out->wall_ns = s->line.base_wall;
+  out->drift_scaled = s->disc.drift;
+  out->freq_scaled = s->disc.freq;
+  out->tick = s->disc.tick;
+  out->maxerror_us = s->disc.maxerror;
+  out->esterror_us = s->disc.esterror;
+  out->slew_left_ns = s->line.slew_left;
+  out->status = s->disc.status;
+  out->tai = s->disc.tai;
+  out->frozen = !s->line.run;
+  out->writable = c->writable;
+  return 0;
+}
+
+/* ================================================== */
+
+int64_t
+vclock_read(const struct vclock *c, int64_t raw)
+{
+  return page_read(c->page, raw);
+}
+
+int64_t
+vclock_raw_now(void)
+{
+  host_open();
+  return host_raw();
+}
+
+/* ================================================== */
+
+int
+vclock_page_create(const char *path, int64_t raw, int64_t wall)
+{
+  int rc = host_open();
+
+  return rc < 0 ? rc : page_create(path, raw, wall);
+}
+
+/* ================================================== */
+
+struct vclock *
+vclock_page_open(const char *path, int writable)
+{
+  struct vclock *c = malloc(sizeof *c);
+  int rc = c ? host_open() : -ENOMEM;
+
+  if (rc == 0)
+    rc = page_map(c, path, writable);
+  if (rc == 0)
+    return c;
+
+  free(c);
+  errno = -rc;
+  return NULL;
+}
+
+/* ================================================== */
+
+void
+vclock_page_close(struct vclock *c)
+{
+  page_unmap(c);
+  free(c);
+}
