@@ -1,13 +1,14 @@
 """First stage of the pipeline: a YAML file in, a valid `Scenario` or every problem at once out.
 
-source.py    text to plain data, remembering the line of every value; `--set` overrides
-types.py     quantities with units and limits as pydantic types
-base.py nodes.py workload.py faults.py models.py
-             what a scenario may say, key by key; models.py has the whole
-problems.py  pydantic's errors in words, with file and line
-checks.py    what no single key can know: names, times, ports, expectations
-load.py      the steps above, in order
-reference.py the JSON Schema and docs/reference/scenario.md, generated from the models
+- source.py: text to plain data, remembering the line of every value; `--set` overrides
+- types.py: quantities with units and limits as pydantic types
+- base.py, nodes.py, workload.py, faults.py, models.py: what a scenario may say, key by key;
+  models.py has the whole
+- problems.py: pydantic's errors in words, with file and line
+- checks.py: what no single key can know: names, times, ports, expectations
+- ntp_checks.py: that NTP is switched on the way it was switched off
+- load.py: the steps above, in order
+- reference.py: the JSON Schema and docs/reference/scenario.md, made from the models
 """
 
 from .checks import ExpectationCheck

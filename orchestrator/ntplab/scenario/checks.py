@@ -15,11 +15,14 @@ from .models import Phase, Scenario
 from .nodes import DATABASE, OBSERVER
 from .problems import likely
 from .source import Path, Source
+from .types import DAY_NS
+from .workload import HotSpot, LoadPattern
 
 ExpectationCheck = Callable[[str, tuple[str, ...], tuple[str, ...]], str | None]
 """(expression, phase names, server names) -> None, or what is wrong with it"""
 
 ARRIVALS_MAX = 10_000_000
+UPSIDE_DOWN = "the first duration is the longer one"
 RESERVED = (DATABASE, OBSERVER)
 
 
@@ -36,7 +39,7 @@ def check(
     yield from _ports(source)
     yield from _polls(scenario, source)
     yield from _sources(scenario, source, names)
-    yield from _races(scenario, source)
+    yield from _loads(scenario, source)
     yield from _first_phase(scenario, source)
     for phase in scenario.phases:
         yield from _phase(scenario, phase, source, names)
@@ -118,29 +121,51 @@ def _sources(scenario: Scenario, source: Source, names: _Names) -> Iterator[Prob
                 )
 
 
-def _races(scenario: Scenario, source: Source) -> Iterator[Problem]:
-    """Patterns that cannot be played: ranges upside down, more wanted than there is."""
-    loads: list[tuple[Path, Any, int]] = []
-    longest_ns = max((p.duration for p in scenario.phases if p.load is None), default=0)
-    loads += [(("load", i), item, longest_ns) for i, item in enumerate(scenario.load)]
+def _loads(scenario: Scenario, source: Source) -> Iterator[Problem]:
+    """Patterns that cannot be played in the shortest phase that plays them."""
+    default_ns = [phase.duration for phase in scenario.phases if phase.load is None]
+    for index, pattern in enumerate(scenario.load):
+        duration_ns = (min(default_ns, default=DAY_NS), max(default_ns, default=0))
+        yield from _pattern(scenario, source, ("load", index), pattern, *duration_ns)
     for phase in scenario.phases:
         base = (*_find(source, "phases", phase.name), "load")
-        loads += [((*base, i), item, phase.duration) for i, item in enumerate(phase.load or ())]
-    for path, item, duration_ns in loads:
-        if item.pattern == "races" and len(scenario.servers) < 2:
-            yield source.problem(path, "a race needs two servers, there is one")
-        if item.pattern == "hot-spot" and item.hot_seats > item.seats:
-            what = f"more hot seats ({item.hot_seats}) than seats ({item.seats})"
-            yield source.problem((*path, "hot_seats"), what)
-        if item.pattern == "hot-spot" and item.hot_seats == item.seats and item.hot_share < 1:
-            yield source.problem((*path, "hot_share"), "must be 1 when every seat is hot")
-        if item.rate * duration_ns / NS_PER_S > ARRIVALS_MAX:
-            what = f"more than {ARRIVALS_MAX} arrivals in {format_duration(duration_ns)}"
-            yield source.problem((*path, "rate"), what)
-        for key in ("gap", "confirm_after"):
-            low, high = getattr(item, key, (0, 0))
-            if low > high:
-                yield source.problem((*path, key), "the first duration is the longer one")
+        for index, pattern in enumerate(phase.load or ()):
+            path = (*base, index)
+            yield from _pattern(scenario, source, path, pattern, phase.duration, phase.duration)
+
+
+def _pattern(
+    scenario: Scenario,
+    source: Source,
+    path: Path,
+    pattern: LoadPattern,
+    shortest_ns: int,
+    longest_ns: int,
+) -> Iterator[Problem]:
+    if pattern.rate * longest_ns / NS_PER_S > ARRIVALS_MAX:
+        what = f"more than {ARRIVALS_MAX} arrivals in {format_duration(longest_ns)}"
+        yield source.problem((*path, "rate"), what)
+    if pattern.confirm_after[0] > pattern.confirm_after[1]:
+        yield source.problem((*path, "confirm_after"), UPSIDE_DOWN)
+    if isinstance(pattern, HotSpot):
+        yield from _hot_spot(source, path, pattern)
+        return
+    if len(scenario.servers) < 2:
+        yield source.problem(path, "a race needs two servers, there is one")
+    if pattern.gap[0] > pattern.gap[1]:
+        yield source.problem((*path, "gap"), UPSIDE_DOWN)
+    elif pattern.gap[1] >= shortest_ns:
+        gap, duration = format_duration(pattern.gap[1]), format_duration(shortest_ns)
+        what = f"{gap} does not fit into a phase of {duration}"
+        yield source.problem((*path, "gap"), what)
+
+
+def _hot_spot(source: Source, path: Path, pattern: HotSpot) -> Iterator[Problem]:
+    if pattern.hot_seats > pattern.seats:
+        what = f"more hot seats ({pattern.hot_seats}) than seats ({pattern.seats})"
+        yield source.problem((*path, "hot_seats"), what)
+    if pattern.hot_seats == pattern.seats and pattern.hot_share < 1:
+        yield source.problem((*path, "hot_share"), "must be 1 when every seat is hot")
 
 
 def _first_phase(scenario: Scenario, source: Source) -> Iterator[Problem]:

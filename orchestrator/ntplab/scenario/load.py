@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ..errors import Problem, ScenarioError
 from .checks import ExpectationCheck, check
 from .models import Scenario
+from .ntp_checks import check_switching
 from .problems import salvage, to_problems
 from .source import override, read
 
@@ -58,6 +59,9 @@ def parse_scenario(
         problems += to_problems(error, source)
         scenario = salvage(source.data, error)
     problems += check(scenario, source, check_expectation)
+    if scenario and not problems:
+        # Follows the phases through, which only a sound scenario allows.
+        problems += check_switching(scenario, source)
     if problems or scenario is None:
         raise ScenarioError(sorted(problems, key=lambda p: p.line))
     return scenario

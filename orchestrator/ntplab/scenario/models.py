@@ -69,7 +69,9 @@ class Phase(Model):
     load: Annotated[Load | None, BeforeValidator(null_is_none)] = Field(
         default=None, description="instead of the scenario's load; `null` for none"
     )
-    faults: tuple[Fault, ...] = Field(default=(), max_length=1000, description="see *faults*")
+    faults: tuple[Fault, ...] = Field(
+        default=(), max_length=1000, description="what happens to the nodes meanwhile"
+    )
 
 
 class Sampling(Model):
@@ -103,21 +105,25 @@ class Scenario(Model):
         default="concert", description="the system under test"
     )
     policy: Policy = Field(description="how seats are decided: a name, or a name with parameters")
-    servers: tuple[Server, ...] = Field(min_length=1, max_length=50, description="see *server*")
-    time_servers: tuple[TimeServer, ...] = Field(
-        default=(), max_length=10, description="see *time server*"
+    servers: tuple[Server, ...] = Field(
+        min_length=1, max_length=50, description="the booking servers"
     )
-    database: Database = Field(default=Database(), description="see *database*")
-    ntp: NtpDefaults = Field(default=NtpDefaults(), description="see *NTP*")
-    load: Load = Field(default=(), description="the load of every phase, see *load*")
+    time_servers: tuple[TimeServer, ...] = Field(
+        default=(), max_length=10, description="who serves time"
+    )
+    database: Database = Field(default=Database(), description="the machine with PostgreSQL")
+    ntp: NtpDefaults = Field(default=NtpDefaults(), description="how NTP daemons are configured")
+    load: Load = Field(default=(), description="the load of every phase that has none of its own")
     request_timeout: Timeout = Field(
         default=5 * NS_PER_S, description="a buyer gives up after this; at most an hour"
     )
-    phases: tuple[Phase, ...] = Field(min_length=1, max_length=50, description="see *phase*")
+    phases: tuple[Phase, ...] = Field(
+        min_length=1, max_length=50, description="the spans of the run, in order"
+    )
     expect: Annotated[tuple[OneLine, ...], Field(max_length=500)] = Field(
         default=(), description="expressions over results.json that the run must meet"
     )
-    sampling: Sampling = Field(default=Sampling(), description="see *sampling*")
+    sampling: Sampling = Field(default=Sampling(), description="how often the observer looks")
 
 
 def as_plain(scenario: Scenario) -> dict[str, Any]:

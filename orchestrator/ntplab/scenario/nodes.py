@@ -79,8 +79,8 @@ class Server(Model):
     """A booking server: one container, with a wall clock, an NTP daemon and an app of its own."""
 
     name: Name = Field(description="also its DNS name")
-    clock: MachineClock = Field(default=MachineClock(), description="see *clock of a machine*")
-    ntp: ServerNtp = Field(default=ServerNtp(), description="see *NTP client*")
+    clock: MachineClock = Field(default=MachineClock(), description="how its wall clock is wrong")
+    ntp: ServerNtp = Field(default=ServerNtp(), description="its NTP daemon")
     port: Annotated[Whole, Field(ge=1, le=65_535)] | None = Field(
         default=None, description="publish the booking API on this port of 127.0.0.1"
     )
@@ -93,13 +93,13 @@ class TimeServer(Model):
     stratum: Annotated[Whole, Field(ge=1, le=15)] = Field(
         default=1, description="stratum it announces"
     )
-    clock: MachineClock = Field(default=MachineClock(), description="see *clock of a machine*")
+    clock: MachineClock = Field(default=MachineClock(), description="how its wall clock is wrong")
 
 
 class Database(Model):
     """PostgreSQL, a machine with a wall clock like any other."""
 
-    clock: MachineClock = Field(default=MachineClock(), description="see *clock of a machine*")
+    clock: MachineClock = Field(default=MachineClock(), description="how its wall clock is wrong")
     ntp: Flag = Field(
         default=False, description="run an NTP daemon there too, switched like the servers'"
     )

@@ -44,12 +44,7 @@ Policy = Annotated[
 Arrival = Literal["poisson", "uniform"]
 
 
-def _range(value: object) -> object:
-    """`[0s, 2s]`; a single duration means both ends."""
-    return [value, value] if isinstance(value, (str, int, float)) else value
-
-
-WaitRange = Annotated[tuple[Wait, Wait], BeforeValidator(_range)]
+WaitRange = tuple[Wait, Wait]
 
 
 class Races(Model):
