@@ -1,16 +1,15 @@
 """Every error a user can meet, as one tree. Imported by all stages, imports none.
 
-    NtplabError
-    ├── UsageError          2   the command line makes no sense
-    ├── ScenarioError       3   the scenario file is invalid (carries every problem at once)
-    ├── EvidenceError       4   evidence is missing or damaged, no verdict is possible
-    ├── LabError            5   the lab could not be run
-    │   ├── EngineError         Docker Engine is missing, stopped or refused
-    │   │   └── EngineDenied        it runs, but this user may not use its socket
-    │   ├── ImageError          an image could not be built
-    │   ├── NodeError           a container died or never became ready
-    │   └── FaultError          a fault was asked for and could not be seen in force
-    └── Interrupted       130   Ctrl-C or SIGTERM; everything was removed
+NtplabError
+├── UsageError          2   the command line makes no sense
+├── ScenarioError       3   the scenario file is invalid (carries every problem at once)
+├── EvidenceError       4   evidence is missing or damaged, no verdict is possible
+└── LabError            5   the lab could not be run
+    ├── EngineError         Docker Engine is missing, stopped or refused
+    │   └── EngineDenied        it runs, but this user may not use its socket
+    ├── ImageError          an image could not be built
+    ├── NodeError           a container died or never became ready
+    └── FaultError          a fault was asked for and could not be seen in force
 """
 
 from __future__ import annotations
@@ -103,7 +102,3 @@ class NodeError(LabError):
 
 class FaultError(LabError):
     pass
-
-
-class Interrupted(NtplabError):
-    exit_code = ExitCode.INTERRUPTED

@@ -6,14 +6,12 @@ import signal
 import sys
 import traceback
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer import Context
-from typer.core import TyperGroup
 
 from .. import __version__
-from ..errors import ExitCode, Interrupted, NtplabError, ScenarioError
+from ..errors import ExitCode, NtplabError, ScenarioError
 from . import (
     analyze,
     bench,
@@ -35,20 +33,8 @@ from . import (
 )
 from .output import Output, out
 
-
-class Verbs(TyperGroup):
-    """Lets Ctrl-C out as an error of ours; typer would make it "Aborted" with exit code 1."""
-
-    def invoke(self, ctx: Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted, and cleaned up") from None
-
-
 app = typer.Typer(
     name="ntplab",
-    cls=Verbs,
     help="What do wrong clocks do to a reservation system, and what does NTP really change?",
     epilog="Start with `./ntplab demo`. Every flag has a variable: NTPLAB_<VERB>_<FLAG>.",
     no_args_is_help=True,
@@ -74,6 +60,7 @@ def settings(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
     ] = False,
 ) -> None:
+    """What comes before the verb."""
     out.configure(verbose=verbose, quiet=quiet)
 
 
@@ -93,7 +80,7 @@ app.command("analyze")(analyze.analyze)
 app.command("verify")(verify.verify)
 app.add_typer(runs.app, name="runs")
 app.command("bench")(bench.bench)
-app.command("test", context_settings={"ignore_unknown_options": True})(test.test)
+app.command("test", context_settings={"ignore_unknown_options": True})(test.run_tests)
 
 
 def main() -> None:
@@ -103,12 +90,12 @@ def main() -> None:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM cleans up exactly as Ctrl-C does."""
+    """SIGTERM cleans up exactly as Ctrl-C does, and exits with 130 too."""
     raise KeyboardInterrupt
 
 
 def _guarded(output: Output) -> int:
-    """Typer handles its own usage errors (exit 2); what the verbs raise is handled here."""
+    """Typer handles usage errors (exit 2) and Ctrl-C (130); what else verbs raise, we do."""
     try:
         app()
     except SystemExit as end:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..faults import NTP_METHODS, ntp_state, switch_ntp
 from ..faults.handle import each
-from ..errors import UsageError
 from .options import Json, LabName, connect, lab_handle, pick_lab, servers_of
 from .output import out
 
@@ -43,7 +43,9 @@ def status(servers: Servers = None, lab: LabName = None, json: Json = False) -> 
     handle = lab_handle(driver, pick_lab(driver, lab))
     states = each(servers_of(driver, handle.lab, servers), lambda node: ntp_state(handle, node))
     if json:
-        out.json({"schema": 1, "lab": handle.lab, "ntp": [asdict(s) | {"on": s.on} for s in states]})
+        out.json(
+            {"schema": 1, "lab": handle.lab, "ntp": [asdict(s) | {"on": s.on} for s in states]}
+        )
         return
     out.table(
         ["server", "ntp", "why"],

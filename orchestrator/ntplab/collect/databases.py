@@ -52,9 +52,9 @@ def collect_records(
     counts = dict.fromkeys(TABLES, 0)
     for database in booking_databases(driver, lab):
         for table, view in TABLES.items():
-            for row in _rows(driver, lab, database, view, phase):
-                append(table, on_lab_time(row, clocks))
-                counts[table] += 1
+            rows = [on_lab_time(row, clocks) for row in _rows(driver, lab, database, view, phase)]
+            append(table, rows)
+            counts[table] += len(rows)
     return counts
 
 

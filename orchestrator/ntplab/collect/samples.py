@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 
 from ..events import Emit, SampleGap
 from .streams import Document
 
-Append = Callable[[str, Document], None]
-"""`append(table, row)`: puts one row into a spool."""
-
-CONFIRM_FIELDS = ("due_ns", "sent_ns", "answered_ns", "http_status", "outcome")
+Append = Callable[[str, Iterable[Document]], object]
+"""`append(table, rows)`: puts rows into a spool (`evidence.SpoolWriter.append`)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class ObserverFeed:
         if kind == "clock":
             self._clock(document)
         elif kind == "belief":
-            self._append("belief", {key: document[key] for key in document if key != "t"})
+            self._append("belief", [document])
         elif kind == "gap":
             self._emit(SampleGap(int(document["lab_ns"]), float(document.get("seconds", 0.0))))
         elif kind == "ready":
@@ -52,16 +50,7 @@ class ObserverFeed:
             node: ClockReading(lab_ns, wall_ns, divergence_ns)
             for node, (wall_ns, divergence_ns) in document["n"].items()
         }
-        for node, reading in readings.items():
-            self._append(
-                "clock",
-                {
-                    "lab_ns": lab_ns,
-                    "node": node,
-                    "wall_ns": reading.wall_ns,
-                    "divergence_ns": reading.divergence_ns,
-                },
-            )
+        self._append("clock", [{"node": node, **asdict(r)} for node, r in readings.items()])
         with self._changed:
             self._latest.update(readings)
             self._changed.notify_all()
@@ -89,16 +78,8 @@ class BuyersFeed:
         kind = document["t"]
         if kind == "attempt":
             self.attempts += 1
-            self._append("attempts", flatten_attempt(document))
+            self._append("attempts", [document])
         elif kind == "load":
             self.arrivals = int(document["arrivals"])
         elif kind == "done":
             self.done = True
-
-
-def flatten_attempt(document: Document) -> Document:
-    """An attempt as one row: its `confirm` object becomes `confirm_*` columns, null if none."""
-    confirm = document.get("confirm") or {}
-    row = {key: document[key] for key in document if key not in ("t", "confirm")}
-    row.update({f"confirm_{field}": confirm.get(field) for field in CONFIRM_FIELDS})
-    return row

@@ -13,16 +13,19 @@ from .clocks import (
 )
 from .handle import LabHandle
 from .ntp import NTP_METHODS, NtpState, ntp_state, switch_ntp
+from .strikes import Struck, strike
 
 __all__ = [
     "NTP_METHODS",
     "LabHandle",
     "NtpState",
+    "Struck",
     "bend",
     "check_dates",
     "ntp_state",
     "reset_clocks",
     "set_date",
     "show_clocks",
+    "strike",
     "switch_ntp",
 ]

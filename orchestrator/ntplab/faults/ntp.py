@@ -41,6 +41,7 @@ class NtpState:
 
 
 def ntp_state(lab: LabHandle, node: str) -> NtpState:
+    """Look at one node, now."""
     running = _daemon_running(lab, node)
     online = _sources_online(lab, node) if running else 0
     return NtpState(node, running, _on_time_network(lab, node), online)
@@ -99,7 +100,9 @@ NTP_METHODS: dict[str, Callable[[LabHandle, str, bool], None]] = {
 
 def _daemon_running(lab: LabHandle, node: str) -> bool:
     # Asked twice over: the supervisor's word, and a living process of that number.
-    script = f'test "$(s6-svstat -o up {SERVICE})" = true && kill -0 "$(s6-svstat -o pid {SERVICE})"'
+    script = (
+        f'test "$(s6-svstat -o up {SERVICE})" = true && kill -0 "$(s6-svstat -o pid {SERVICE})"'
+    )
     return lab.exec(node, ["sh", "-c", script]).ok
 
 

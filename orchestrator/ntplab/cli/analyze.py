@@ -1,0 +1,27 @@
+"""`analyze RUN`: judge a run again, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..analysis import analyze as judge
+from ..evidence import find_run
+from .options import Json
+from .output import out
+from .run import VERDICT_CODES, Runs
+from .verdict import show_results
+
+Which = Annotated[str, typer.Argument(metavar="RUN", help="A run directory, its id, or `latest`.")]
+
+
+def analyze(run: Which = "latest", runs: Runs = Path("runs"), json: Json = False) -> None:
+    """Judge a run again from its evidence; works on runs that were killed, needs no Docker."""
+    results = judge(find_run(run, runs).path)
+    if json:
+        out.json(results.model_dump(mode="json", by_alias=True))
+    else:
+        show_results(results)
+    raise typer.Exit(VERDICT_CODES[results.verdict])

@@ -1,0 +1,58 @@
+"""`test [KIND]`: every test of this repository, or those of one kind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+from ..paths import REPO_DIR
+from ..setup.host import Host, install
+from .loading import ready_driver
+from .output import out
+
+KINDS = {
+    "unit": ("tests/unit", "tests/golden"),
+    "clock": ("tests/clock",),
+    "lab": ("tests/lab",),
+}
+NEEDED_PROGRAMS = {"gcc": "gcc", "make": "make", "shellcheck": "shellcheck"}
+NEEDED_HEADERS = {"/usr/include/stdio.h": "libc6-dev"}
+
+
+def run_tests(
+    kind: Annotated[
+        str | None, typer.Argument(help=f"One of {', '.join(KINDS)}; all by default.")
+    ] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- PYTEST...]", help="Passed to pytest.")
+    ] = None,
+) -> None:
+    """Run the tests; installs what they need, builds the images, starts the engine."""
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"no tests of kind {kind!r}", hint=f"there are: {', '.join(KINDS)}")
+    chosen = [kind] if kind else list(KINDS)
+    install_tools()
+    if "lab" in chosen:
+        ready_driver()
+    folders = [folder for name in chosen for folder in KINDS[name] if (REPO_DIR / folder).is_dir()]
+    command = [sys.executable, "-m", "pytest", *folders, *(arguments or [])]
+    raise typer.Exit(subprocess.run(command, cwd=REPO_DIR, env=_environment()).returncode)
+
+
+def install_tools() -> None:
+    """A C compiler, make and shellcheck, from the distribution, where they are missing."""
+    host = Host()
+    missing = [package for program, package in NEEDED_PROGRAMS.items() if not host.which(program)]
+    missing += [package for header, package in NEEDED_HEADERS.items() if not os.path.exists(header)]
+    if missing:
+        install(host, missing, "the tests need it", out.say)
+
+
+def _environment() -> dict[str, str]:
+    # The tests choose their own verbosity, colors and places; a user's variables do not.
+    return {key: value for key, value in os.environ.items() if not key.startswith("NTPLAB_")}

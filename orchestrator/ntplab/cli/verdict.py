@@ -1,0 +1,63 @@
+"""Results for people: the phases as a table, double bookings in words, the verdict."""
+
+from __future__ import annotations
+
+from ..analysis import Results
+from ..analysis.results import PhaseResult
+from .clock import format_divergence
+from .output import out
+
+EXPLAINED_SHOWN = 3
+
+
+def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
+    """Print a run's results on stdout."""
+    out.table(
+        [
+            "phase", "NTP", "clocks apart", "contested", "opportunities",
+            "double bookings", "of them (95 %)", "unexplained", "latency p95",
+        ],
+        [_row(phase) for phase in results.phases],
+    )  # fmt: skip
+    _show_double_bookings(results, explanations)
+    out.text("")
+    for expectation in results.expectations:
+        mark = {"met": "ok  ", "violated": "FAIL", "unknown": "?   "}[expectation.verdict]
+        why = f"  ({expectation.reason})" if expectation.reason else ""
+        out.text(f"{mark} {expectation.expect}   observed: {expectation.observed}{why}")
+    for note in results.notes:
+        out.say(f"note: {note}")
+    out.text("")
+    out.text(f"verdict: {results.verdict}")
+    for reason in results.reasons:
+        out.text(f"  {reason}")
+
+
+def _row(phase: PhaseResult) -> tuple[str, ...]:
+    bookings = phase.bookings
+    apart_ns = phase.divergence.pairwise_max_ns
+    low, high = bookings.ci95
+    p95 = bookings.latency_ms.p95
+    return (
+        phase.name,
+        phase.ntp or "-",
+        "?" if apart_ns is None else format_divergence(apart_ns).lstrip("+"),
+        str(bookings.contested_seats),
+        str(bookings.opportunities),
+        str(bookings.double_bookings),
+        f"{bookings.rate:.0%} ({low:.0%} to {high:.0%})" if bookings.rate_trials else "-",
+        str(bookings.unexplained),
+        "-" if p95 is None else f"{p95:.0f} ms",
+    )
+
+
+def _show_double_bookings(results: Results, shown: int) -> None:
+    details = [d for phase in results.phases for d in phase.bookings.double_booking_details]
+    if not details or not shown:
+        return
+    out.text("")
+    out.text("Sold twice, for example:" if len(details) > shown else "Sold twice:")
+    for detail in details[:shown]:
+        out.text(f"  - {detail.words or detail.reason}")
+    if len(details) > shown:
+        out.text(f"  ... and {len(details) - shown} more in results.json")

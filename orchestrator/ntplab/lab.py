@@ -1,0 +1,200 @@
+"""A running lab: bring it up, watch it, load it, take it down. Used by `run.py` and `up`.
+
+The observer comes first, so that every clock is as wrong as the plan says before the
+machine that it belongs to starts.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+
+from .collect.samples import Append, BuyersFeed, ObserverFeed
+from .collect.streams import Stream
+from .driver.base import ContainerInfo, Driver
+from .errors import LabError, NodeError
+from .events import Emit, Event, LabStep, NodeDied, NodeStarted
+from .faults import LabHandle
+from .faults.clocks import OBSERVER, PROGRAM
+from .faults.handle import each
+from .labtime import LabClock, raw_ns
+from .plan import APP_PORT, PhasePlan, Plan, load_json
+from .render import render_files
+from .topology import LOAD_PATH, PASSWORD_PATH, NodeSpec, build, buyers
+
+READY_WITHIN_S = 90.0
+ASK_FOR_S = 3
+"""One question to the observer lasts this long; between two, dead nodes are looked for."""
+SAME_HOST_WITHIN_NS = 30_000_000_000
+LOG_TAIL_LINES = 15
+TIMENS_FILE = "/run/ntplab/timens"
+
+
+class Lab:
+    """One lab of one plan. `feed` holds what the observer sees; `dead` who was found dead."""
+
+    def __init__(
+        self, driver: Driver, plan: Plan, name: str, clock: LabClock, emit: Emit, append: Append
+    ) -> None:
+        self.plan, self.name = plan, name
+        self.handle = LabHandle(driver, name, clock)
+        self.topology = build(plan, name, clock.anchor_ns)
+        self.feed = ObserverFeed(append, emit)
+        self.dead: set[str] = set()
+        self.observer_stream: Stream | None = None
+        self._emit = emit
+        self._watching = threading.Lock()
+
+    @property
+    def driver(self) -> Driver:
+        return self.handle.driver
+
+    def now_ns(self) -> int:
+        return self.handle.clock.now_ns()
+
+    # bringing up
+
+    def up(self, labels: Mapping[str, str]) -> None:
+        """Make and start everything; returns when every node answers.
+
+        Raises `LabError` with a node's last words when one dies or does not get ready.
+        What was made until then is left for `down`.
+        """
+        self._step("networks and clocks")
+        each(self.topology.networks, lambda spec: self.driver.create_network(self.name, spec))
+        each(self.topology.volumes, lambda spec: self.driver.create_volume(self.name, spec))
+        self._step(f"{len(self.topology.nodes)} containers")
+        files = self.files()
+        each(self.topology.nodes, lambda spec: self._create(spec, files, labels))
+        self._start_observer()
+        others = [spec.name for spec in self.topology.nodes if spec.name != OBSERVER]
+        each(others, self._start)
+        self._step("waiting until every node answers")
+        self._wait_ready()
+
+    def files(self) -> dict[str, dict[str, bytes]]:
+        """What is put into each node before it starts: the rendered files, and the secret."""
+        files = render_files(self.plan)
+        password = secrets.token_urlsafe(24).encode()
+        for spec in self.topology.nodes:
+            if spec.kind in ("server", "database"):
+                files.setdefault(spec.name, {})[PASSWORD_PATH] = password
+        return files
+
+    def _create(
+        self, spec: NodeSpec, files: Mapping[str, Mapping[str, bytes]], labels: Mapping[str, str]
+    ) -> None:
+        self.driver.create(self.name, spec, files.get(spec.name, {}), labels)
+
+    def _start(self, node: str) -> None:
+        asked_ns = self.now_ns()
+        self.driver.start(self.name, node)
+        self._emit(NodeStarted(self.now_ns(), node, asked_ns))
+
+    def _start_observer(self) -> None:
+        self._start(OBSERVER)
+        self.follow_observer()
+        deadline = time.monotonic() + READY_WITHIN_S
+        while (ready := self.feed.ready) is None:
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise NodeError("observer: no clock page was made", log_tail=self._tail(OBSERVER))
+            self.feed.wait(0.2)
+        if abs(raw_ns() - int(ready["raw_ns"])) > SAME_HOST_WITHIN_NS:
+            raise LabError(
+                "the engine runs on another machine: its raw clock is not this one's",
+                hint="run ntplab on the machine that Docker Engine runs on",
+            )
+
+    def follow_observer(self) -> None:
+        self.observer_stream = Stream(self.driver, self.name, OBSERVER, self.feed).start()
+
+    def _wait_ready(self) -> None:
+        plan = self.plan
+        urls = [f"http://{server.name}:{APP_PORT}/readyz" for server in plan.servers]
+        self._ask_until_ready([PROGRAM, "wait-http", "--timeout-s", str(ASK_FOR_S), *urls])
+        steered = [s.name for s in plan.servers if s.ntp_at_start]
+        ntp_nodes = [server.name for server in plan.time_servers] + steered
+        if ntp_nodes:
+            self._ask_until_ready([PROGRAM, "wait-ntp", "--timeout-s", str(ASK_FOR_S), *ntp_nodes])
+
+    def _ask_until_ready(self, question: list[str]) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not (answer := self.handle.exec(OBSERVER, question)).ok:
+            if dead := self.check_alive():
+                raise dead[0]
+            if time.monotonic() > deadline:
+                raise NodeError(
+                    f"not every node was ready within {READY_WITHIN_S:g} s",
+                    log_tail=(answer.stderr or answer.stdout).splitlines()[-LOG_TAIL_LINES:],
+                    hint="./ntplab status and ./ntplab logs SERVER show more (use --keep)",
+                )
+
+    # watching
+
+    def check_alive(self) -> list[NodeError]:
+        """Look for nodes that died since the last look; each is told as an event, once."""
+        with self._watching:
+            fresh = [
+                info
+                for info in self.driver.containers(self.name)
+                if info.exit_code is not None
+                and info.status in ("exited", "dead")
+                and info.kind != "buyers"
+                and info.node not in self.dead
+            ]
+            self.dead.update(info.node for info in fresh)
+        return [self._death(info) for info in fresh]
+
+    def _death(self, info: ContainerInfo) -> NodeError:
+        tail = tuple(self._tail(info.node))
+        self._emit(NodeDied(self.now_ns(), info.node, info.exit_code, tail))
+        return NodeError(
+            f"{info.node} died with exit code {info.exit_code}",
+            log_tail=tail,
+            hint=f"its log is kept in the run directory under logs/{info.node}/",
+        )
+
+    def _tail(self, node: str) -> list[str]:
+        said = b"".join(self.driver.logs(self.name, node, tail=LOG_TAIL_LINES))
+        return said.decode(errors="replace").splitlines()
+
+    def living(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(node for node in nodes if node not in self.dead)
+
+    def time_namespaces(self) -> dict[str, str]:
+        """`on`, or `off: why`, for every node with a clock of its own."""
+        nodes = [spec.name for spec in self.topology.nodes if spec.time_namespace]
+
+        def ask(node: str) -> str:
+            return self.handle.must(node, ["cat", TIMENS_FILE]).strip()
+
+        return dict(zip(nodes, each(nodes, ask), strict=True))
+
+    # loading
+
+    def start_buyers(
+        self, phase: PhasePlan, start_lab_ns: int, feed: BuyersFeed, labels: Mapping[str, str]
+    ) -> Stream:
+        """Start the load of `phase`, its first arrival due at `start_lab_ns` or after."""
+        spec = buyers(phase, self.name, self.handle.clock.anchor_ns)
+        load = json.dumps(load_json(phase, self.plan, start_lab_ns)).encode()
+        self.driver.create(self.name, spec, {LOAD_PATH: load}, labels)
+        self._start(spec.name)
+        return Stream(self.driver, self.name, spec.name, feed).start()
+
+    # taking down
+
+    def down(self) -> None:
+        self._step("removing the lab")
+        self.driver.remove_lab(self.name)
+
+    def _step(self, text: str) -> None:
+        self._emit(LabStep(self.now_ns(), text))
+
+
+def silent(_event: Event) -> None:
+    """An `Emit` for those who do not listen."""

@@ -1,0 +1,209 @@
+"""One phase of a run: switch NTP, set the clocks, settle, load and strike, collect.
+
+After lab and faults, before run.py. What cannot be seen in force ends the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from .collect.databases import DATABASE_NODE, RawClocks, collect_records
+from .collect.samples import Append, BuyersFeed
+from .collect.streams import Stream
+from .errors import FaultError, NodeError
+from .events import (
+    Emit,
+    FaultInForce,
+    NtpSettled,
+    NtpSwitched,
+    PhaseEnded,
+    PhaseMeasuring,
+    PhaseStarted,
+)
+from .faults import bend, check_dates, strike, switch_ntp
+from .faults.handle import each
+from .lab import Lab
+from .plan import ClockSetting, FaultPlan, PhasePlan
+from .units import NS_PER_S, format_duration, format_ppm
+
+LEAD_NS = 1_500_000_000
+"""From asking for the buyers to their first arrival: time for their container to start."""
+TICK_S = 0.05
+LOOK_FOR_DEAD_S = 1.0
+GRACE_S = 20.0
+"""How long after the last answer can be due the buyers may take to finish."""
+SETTLED_FOR_NS = 1_000_000_000
+"""Every clock must stay within the limit this long: crossing zero is not settling."""
+DATE_TOLERANCE_NS = 20_000_000
+
+
+class PhaseRunner:
+    """Runs phases of `lab`; evidence goes to `append`, what happens to `emit`."""
+
+    def __init__(
+        self, lab: Lab, append: Append, emit: Emit, clocks: RawClocks, labels: Mapping[str, str]
+    ) -> None:
+        self.lab, self.append, self.emit = lab, append, emit
+        self.clocks, self.labels = clocks, labels
+        self._looked_at = 0.0
+
+    def run(self, phase: PhasePlan) -> None:
+        """The whole phase, in order. Raises `FaultError` or `NodeError` if it cannot be had."""
+        lab = self.lab
+        self.emit(PhaseStarted(lab.now_ns(), phase.name, phase.ntp, phase.duration_ns))
+        if phase.ntp == "off":
+            self.switch(phase, "off")
+        self.set_clocks(phase)
+        if phase.ntp == "on":
+            switched_ns = self.switch(phase, "on")
+            self.settle(phase, switched_ns)
+        self.measure(phase)
+        self.emit(PhaseEnded(lab.now_ns(), phase.name))
+        self.collect(phase)
+
+    def switch(self, phase: PhasePlan, state: str) -> int:
+        """Switch NTP of the phase's nodes at once; lab time when it was asked for."""
+        asked_ns = self.lab.now_ns()
+
+        def one(node: str) -> None:
+            in_force_ns = switch_ntp(self.lab.handle, node, state, phase.method)
+            self.emit(
+                NtpSwitched(
+                    self.lab.now_ns(), node, state, phase.method, asked_ns, in_force_ns, phase.name
+                )
+            )
+
+        each(self.lab.living(phase.switched), one)
+        return asked_ns
+
+    def set_clocks(self, phase: PhasePlan) -> None:
+        """Put every clock where the phase wants it, seen on its page and by `date`.
+
+        A clock that a daemon goes on steering is not asked for its date: it may be right again.
+        """
+        settings = [s for s in phase.set_clocks if s.node not in self.lab.dead]
+        each(settings, lambda setting: self._set_clock(phase, setting))
+        steered = phase.steered if phase.ntp == "keep" else ()
+        expected_ns = {s.node: s.offset_ns for s in settings if s.node not in steered}
+        check_dates(self.lab.handle, expected_ns, DATE_TOLERANCE_NS)
+
+    def _set_clock(self, phase: PhasePlan, setting: ClockSetting) -> None:
+        lab, asked_ns = self.lab.handle, self.lab.now_ns()
+        bend(lab, setting.node, "reset")
+        bend(lab, setting.node, "set", setting.offset_ns)
+        seen = bend(lab, setting.node, "drift", setting.drift_ppm)
+        divergence_ns = int(seen["divergence_ns"][setting.node])
+        self.emit(
+            FaultInForce(
+                self.lab.now_ns(),
+                setting.node,
+                "clock",
+                f"{format_duration(setting.offset_ns)} {format_ppm(setting.drift_ppm)}",
+                asked_ns,
+                int(seen["lab_ns"]),
+                divergence_ns,
+                phase.name,
+            )
+        )
+
+    def settle(self, phase: PhasePlan, switched_ns: int) -> None:
+        """Wait until every steered clock is within the limit, and stays; say how long it took."""
+        if phase.settle is None:
+            return
+        limit_ns = phase.settle.limit_ns
+        deadline = time.monotonic() + phase.settle.timeout_ns / NS_PER_S
+        within_since_ns: int | None = None
+        while True:
+            self._look_for_dead()
+            worst_ns, worst_node, seen_ns = self._worst(phase)
+            if worst_ns > limit_ns:
+                within_since_ns = None
+            elif within_since_ns is None:
+                within_since_ns = seen_ns
+            elif seen_ns - within_since_ns >= SETTLED_FOR_NS:
+                break
+            if time.monotonic() > deadline:
+                raise FaultError(
+                    f"phase {phase.name}: {worst_node} is still {format_duration(worst_ns)} from "
+                    f"true time {format_duration(phase.settle.timeout_ns)} after NTP was switched "
+                    f"on; the limit is {format_duration(limit_ns)}",
+                    hint="the logs of its chronyd tell why; settle.timeout gives it longer",
+                )
+            self.lab.feed.wait(TICK_S)
+        seconds = max(0, within_since_ns - switched_ns) / NS_PER_S
+        self.emit(NtpSettled(self.lab.now_ns(), phase.name, seconds, limit_ns, worst_ns))
+
+    def _worst(self, phase: PhasePlan) -> tuple[int, str, int]:
+        """The steered clock that is farthest off: |divergence| in ns, whose, sampled when."""
+        latest = self.lab.feed.latest()
+        steered = [
+            (abs(latest[node].divergence_ns), node, latest[node].lab_ns)
+            for node in self.lab.living(phase.steered)
+            if node in latest
+        ]
+        return max(steered, default=(0, "", self.lab.now_ns()))
+
+    def measure(self, phase: PhasePlan) -> None:
+        """The load window: buyers buy, faults strike when they are due."""
+        start_ns = self.lab.now_ns() + LEAD_NS
+        feed = BuyersFeed(self.append)
+        stream = self.lab.start_buyers(phase, start_ns, feed, self.labels) if phase.load else None
+        self._wait_until(start_ns)
+        self.emit(PhaseMeasuring(start_ns, phase.name))
+        for fault in phase.faults:
+            self._wait_until(start_ns + fault.at_ns)
+            self._strike(phase, fault)
+        self._wait_until(start_ns + phase.duration_ns)
+        if stream is not None:
+            self._wait_for_buyers(phase, stream, feed)
+
+    def _wait_for_buyers(self, phase: PhasePlan, stream: Stream, feed: BuyersFeed) -> None:
+        latest_ns = max(load.confirm_max_ns + (load.gap_max_ns or 0) for load in phase.load)
+        latest_ns += 2 * self.lab.plan.request_timeout_ns
+        deadline = time.monotonic() + latest_ns / NS_PER_S + GRACE_S
+        while not stream.ended and time.monotonic() < deadline:
+            self._look_for_dead()
+            self.lab.feed.wait(TICK_S)
+        stream.join(timeout_s=0)
+        if not feed.done:
+            raise NodeError(
+                f"phase {phase.name}: the buyers did not finish, {feed.attempts} of "
+                f"{feed.arrivals} attempts are recorded",
+                log_tail=stream.stray[-5:],
+                hint=f"see logs/buyers-{phase.name}/ in the run directory",
+            )
+
+    def _strike(self, phase: PhasePlan, fault: FaultPlan) -> None:
+        asked_ns = self.lab.now_ns()
+        struck = strike(self.lab.handle, fault)
+        seen_ns = self.lab.now_ns()
+        self.emit(
+            FaultInForce(
+                seen_ns,
+                fault.node,
+                fault.kind,
+                struck.value,
+                asked_ns,
+                seen_ns,
+                struck.divergence_ns,
+                phase.name,
+            )
+        )
+
+    def collect(self, phase: PhasePlan) -> None:
+        """The servers' own records of this phase."""
+        if phase.load and DATABASE_NODE not in self.lab.dead:
+            lab = self.lab
+            collect_records(lab.driver, lab.name, phase.name, self.clocks, self.append)
+
+    def _wait_until(self, lab_ns: int) -> None:
+        while (left_ns := lab_ns - self.lab.now_ns()) > 0:
+            self._look_for_dead()
+            self.lab.feed.wait(min(TICK_S, left_ns / NS_PER_S))
+
+    def _look_for_dead(self) -> None:
+        """Asking the engine costs it some work, so not at every tick."""
+        if time.monotonic() - self._looked_at >= LOOK_FOR_DEAD_S:
+            self._looked_at = time.monotonic()
+            self.lab.check_alive()

@@ -1,0 +1,92 @@
+"""What a run was made with: for the manifest. After lab, before run.py."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import __version__
+from .evidence import Manifest, ManifestNode, ManifestPhase, Skew
+from .lab import Lab
+from .paths import REPO_DIR
+
+CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+TOOLS = ("docker", "pydantic", "pyarrow", "Jinja2")
+
+
+def manifest(lab: Lab, run_id: str, scenario: Mapping[str, object]) -> Manifest:
+    """The manifest as it stands when the lab is up."""
+    plan, engine = lab.plan, lab.driver.info()
+    return Manifest(
+        run=run_id,
+        scenario_name=plan.name,
+        policy=plan.policy,
+        policy_params=plan.policy_params,
+        seed=plan.seed,
+        anchor_ns=lab.handle.clock.anchor_ns,
+        nodes=_nodes(lab),
+        skews={
+            name: Skew(offset_ns=c.offset_ns, drift_ppm=c.drift_ppm)
+            for name, c in plan.clocks.items()
+        },
+        phases=[ManifestPhase.model_validate(phase) for phase in plan.to_json()["phases"]],
+        expect=list(plan.expectations),
+        clock_sample_hz=plan.sampling.clock_hz,
+        scenario=dict(scenario),
+        plan=plan.to_json(),
+        versions={
+            "ntplab": __version__,
+            "python": platform.python_version(),
+            "engine": engine.version,
+            **{tool.lower(): importlib.metadata.version(tool) for tool in TOOLS},
+        },
+        kernel=engine.kernel,
+        clocksource=CLOCKSOURCE.read_text().strip() if CLOCKSOURCE.exists() else "",
+        git_commit=_git("rev-parse", "HEAD"),
+        git_dirty=bool(_git("status", "--porcelain")),
+        command_line=sys.argv,
+        started_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def _nodes(lab: Lab) -> list[ManifestNode]:
+    uptimes = {name: clock.uptime_s for name, clock in lab.plan.clocks.items()}
+    namespaces = lab.time_namespaces()
+    nodes = []
+    for spec in lab.topology.nodes:
+        state = namespaces.get(spec.name, "off")
+        nodes.append(
+            ManifestNode(
+                name=spec.name,
+                kind=spec.kind,
+                uptime_s=uptimes.get(spec.name, 0),
+                time_namespace=state == "on",
+                time_namespace_reason=state.removeprefix("off").lstrip(": "),
+                image=spec.image,
+                image_digest=lab.driver.image_id(spec.image) or "",
+            )
+        )
+    return nodes
+
+
+def raw_offsets_ns(manifest: Manifest) -> dict[str, int]:
+    """What each node's CLOCK_MONOTONIC_RAW shows more than the host's."""
+    return {
+        node.name: node.uptime_s * 1_000_000_000 if node.time_namespace else 0
+        for node in manifest.nodes
+    }
+
+
+def _git(*argv: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(REPO_DIR), *argv], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,147 @@
+"""The story of a run, every step in order: read this first.
+
+A run takes a plan through a lab of its own and leaves a run directory:
+
+1. make the run directory; keep the scenario, the plan and every rendered file in it
+2. bring the lab up: clock pages first, then the machines they belong to
+3. for every phase: switch NTP, set the clocks, settle, load and strike, collect
+4. collect the logs, take the lab down
+5. seal the evidence, judge it, write results.json and the checksums
+
+Steps 4 and 5 happen whatever went wrong before them: an interrupt, a dead node, our own bug.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .analysis import Results, analyze
+from .collect.databases import RawClocks
+from .collect.files import collect_logs
+from .driver.base import Driver
+from .events import Emit, Event, LabStep, RunEnded, RunInterrupted, RunStarted
+from .evidence import Manifest, RunDirectory, SpoolWriter, seal, write_checksums
+from .lab import Lab
+from .labtime import LabClock
+from .phases import PhaseRunner
+from .plan import Plan
+from .provenance import manifest, raw_offsets_ns
+from .render import render_files
+from .topology import RUN_LABEL
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run: the plan, the scenario it came from (as text and as data), where to put it."""
+
+    plan: Plan
+    scenario_text: str
+    scenario: Mapping[str, object]
+    runs: Path
+    out: Path | None = None
+    keep: bool = False
+    """leave the lab up afterwards"""
+
+
+def run(request: RunRequest, driver: Driver, listen: Emit) -> tuple[RunDirectory, Results]:
+    """Run the whole experiment; the run directory, sealed, and its results.
+
+    Raises what went wrong (`LabError`, `KeyboardInterrupt`, ...) after the lab was removed and
+    what evidence there is was sealed and judged.
+    """
+    directory = make_directory(request)
+    clock = LabClock.anchored_now()
+
+    def emit(event: Event) -> None:
+        directory.append_event(event.record())
+        listen(event)
+
+    with ExitStack() as at_the_end:
+        spool = SpoolWriter(directory)
+        at_the_end.callback(lambda: judge(directory))
+        at_the_end.callback(spool.close)
+        lab = Lab(driver, request.plan, lab_name(request.plan), clock, emit, spool.append)
+        at_the_end.callback(lambda: finish(lab, directory, emit, keep=request.keep))
+        emit(RunStarted(clock.now_ns(), request.plan.name, lab.name, str(directory.path)))
+        write_rendered(request.plan, directory)
+        try:
+            experiment(lab, request, directory, spool, emit)
+        except BaseException as reason:
+            emit(RunInterrupted(clock.now_ns(), f"{type(reason).__name__}: {reason}"))
+            raise
+        emit(RunEnded(clock.now_ns()))
+    return directory, Results.model_validate_json(directory.results.read_bytes())
+
+
+def experiment(
+    lab: Lab, request: RunRequest, directory: RunDirectory, spool: SpoolWriter, emit: Emit
+) -> None:
+    """Bring the lab up and take it through every phase."""
+    labels = {RUN_LABEL: directory.run_id}
+    lab.up(labels)
+    description = manifest(lab, directory.run_id, request.scenario)
+    directory.write_manifest(description)
+    clocks = RawClocks(lab.handle.clock.anchor_ns, raw_offsets_ns(description))
+    runner = PhaseRunner(lab, spool.append, emit, clocks, labels)
+    for phase in request.plan.phases:
+        runner.run(phase)
+        spool.sync()
+
+
+def make_directory(request: RunRequest) -> RunDirectory:
+    """The run directory with what is known before anything runs."""
+    plan = request.plan
+    if request.out is not None:
+        directory = RunDirectory.create_at(request.out)
+    else:
+        directory = RunDirectory.create(request.runs, plan.name, datetime.now(UTC))
+    directory.write_text("scenario.yaml", request.scenario_text)
+    directory.write_text("plan.json", json.dumps(plan.to_json(), indent=2) + "\n")
+    return directory
+
+
+def write_rendered(plan: Plan, directory: RunDirectory) -> None:
+    """Keep every rendered file (none holds a secret) as `rendered/<node>/<name>`."""
+    for node, files in render_files(plan).items():
+        for path, content in files.items():
+            target = directory.path / "rendered" / node / Path(path).name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+
+def lab_name(plan: Plan) -> str:
+    """A name of its own for every run, so that two runs never meet."""
+    return f"{plan.name}-{secrets.token_hex(2)}"
+
+
+def finish(lab: Lab, directory: RunDirectory, emit: Emit, *, keep: bool) -> None:
+    """Bring the logs home and remove the lab, unless it is to be kept."""
+    try:
+        nodes = [info.node for info in lab.driver.containers(lab.name)]
+        for words in collect_logs(lab.driver, lab.name, nodes, directory.path / "logs"):
+            emit(LabStep(lab.now_ns(), f"log not collected: {words}"))
+    finally:
+        if not keep:
+            lab.down()
+
+
+def judge(directory: RunDirectory) -> None:
+    """Seal the evidence, judge it, and put checksums over all of it."""
+    seal(directory)
+    if (directory.path / "manifest.json").exists():
+        complete(directory)
+        analyze(directory.path)
+    write_checksums(directory)
+
+
+def complete(directory: RunDirectory) -> None:
+    """Note in the manifest when the run ended."""
+    description: Manifest = directory.read_manifest()
+    ended = datetime.now(UTC).isoformat()
+    directory.write_manifest(description.model_copy(update={"ended_at": ended}))

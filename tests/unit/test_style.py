@@ -1,0 +1,62 @@
+"""Lint, format and types are part of the tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+PYTHON_TREES = ["orchestrator", "images", "tests"]
+MYPY_PACKAGES = [
+    ["-p", "ntplab"],
+    ["-p", "booking"],
+    ["-p", "buyers"],
+    ["-p", "observer"],
+]
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ruff_finds_nothing() -> None:
+    run(sys.executable, "-m", "ruff", "check", "--no-cache", *PYTHON_TREES)
+
+
+def test_everything_is_formatted() -> None:
+    run(sys.executable, "-m", "ruff", "format", "--no-cache", "--check", *PYTHON_TREES)
+
+
+@pytest.mark.parametrize("package", MYPY_PACKAGES, ids=lambda p: p[1])
+def test_types_hold(package: list[str]) -> None:
+    run(sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", *package)
+
+
+def shell_scripts() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    return [name for name in listed if name and is_shell_script(REPO / name)]
+
+
+def is_shell_script(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    first = path.read_bytes()[:40].split(b"\n")[0]
+    return first.startswith(b"#!") and first.endswith((b"/sh", b"bash", b"sh -e", b"sh -eu"))
+
+
+def test_there_are_shell_scripts_to_check() -> None:
+    assert {"ntplab", ".ci/run", "images/base/launch"} <= set(shell_scripts())
+
+
+def test_shellcheck_finds_nothing() -> None:
+    run("shellcheck", *shell_scripts())
