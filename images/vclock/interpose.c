@@ -86,7 +86,7 @@ interpose_load(void)
 
 /* ================================================== */
 
-static int64_t
+static int64_t __attribute__((noinline))
 read_tai(void)
 {
   struct vclock_status status;

@@ -66,7 +66,7 @@ page_find(const struct page *p, int64_t raw, union slot *found)
 /* ================================================== */
 
 int64_t
-page_read_past(const struct page *p, int64_t raw)
+page_read_any(const struct page *p, int64_t raw)
 {
   union slot slot;
 

@@ -68,34 +68,31 @@ int page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int6
    number. */
 uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
 
-/* page_read() of an instant before the set in force */
-int64_t page_read_past(const struct page *p, int64_t raw);
+/* The wall clock at any instant, by the set that held then */
+int64_t page_read_any(const struct page *p, int64_t raw);
 
-static inline void
-copy_line(struct line *to, const struct line *from)
-{
-  const uint64_t *f = (const uint64_t *)from;
-  uint64_t *t = (uint64_t *)to;
-  unsigned int i;
-
-#pragma GCC unroll 8
-  for (i = 0; i < sizeof *to / sizeof *t; i++)
-    t[i] = __atomic_load_n(&f[i], __ATOMIC_RELAXED);
-}
+/* The same, fast where the set in force holds and does not slew */
 
 static inline int64_t
 page_read(const struct page *p, int64_t raw)
 {
   uint64_t seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-  struct line l;
+  const struct line *from = &p->ring[seq % PAGE_SETS].set.line;
+  struct line l = {
+    .base_raw = __atomic_load_n(&from->base_raw, __ATOMIC_RELAXED),
+    .base_wall = __atomic_load_n(&from->base_wall, __ATOMIC_RELAXED),
+    .frac = __atomic_load_n(&from->frac, __ATOMIC_RELAXED),
+    .adj = __atomic_load_n(&from->adj, __ATOMIC_RELAXED),
+    .run = __atomic_load_n(&from->run, __ATOMIC_RELAXED),
+  };
+  int64_t slew_left = __atomic_load_n(&from->slew_left, __ATOMIC_RELAXED);
 
-  copy_line(&l, &p->ring[seq % PAGE_SETS].set.line);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
   /* The place is not written again before PAGE_SETS - 1 further changes */
-  if (__builtin_expect(raw < l.base_raw ||
+  if (__builtin_expect(raw < l.base_raw || slew_left != 0 ||
                        __atomic_load_n(&p->seq, __ATOMIC_RELAXED) - seq >= PAGE_SETS - 2, 0))
-    return page_read_past(p, raw);
+    return page_read_any(p, raw);
 
   return read_line(&l, raw);
 }
