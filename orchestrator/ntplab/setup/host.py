@@ -82,15 +82,7 @@ class Host:
         """Start a daemon that outlives us and Ctrl-C; its words are appended to `log`."""
         # The shell opens the log: it is root's, and we may not be.
         script = f"exec {shlex.join(argv)} >>{shlex.quote(str(log))} 2>&1"
-        command = ["sh", "-c", script]
-        subprocess.Popen(
-            command if self.is_root() else ["sudo", "-n", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=_environment(),
-        )
+        self.run_as_root(["setsid", "--fork", "sh", "-c", script])
 
     def read(self, path: Path) -> str:
         """A file's text; empty when it is not there or not ours to read."""
