@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-disable_created_metrics()  # they would be readings of a wall clock that may be wrong
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would be readings of a wall clock that may be wrong
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
