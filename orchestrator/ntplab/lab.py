@@ -101,7 +101,10 @@ class Lab:
         while (ready := self.feed.ready) is None:
             self.check_alive()
             if time.monotonic() > deadline:
-                raise NodeError("observer: no clock page was made", log_tail=self._tail(OBSERVER))
+                raise NodeError(
+                    "observer: no clock page was made",
+                    log_tail=self.driver.log_tail(self.name, OBSERVER),
+                )
             self.feed.wait(0.2)
         if abs(raw_ns() - int(ready["raw_ns"])) > SAME_HOST_WITHIN_NS:
             raise LabError(
@@ -150,17 +153,9 @@ class Lab:
         return [self._death(info) for info in fresh]
 
     def _death(self, info: ContainerInfo) -> NodeError:
-        tail = tuple(self._tail(info.node))
-        self._emit(NodeDied(self.now_ns(), info.node, info.exit_code, tail))
-        return NodeError(
-            f"{info.node} died with exit code {info.exit_code}",
-            log_tail=tail,
-            hint=f"its log is kept in the run directory under logs/{info.node}/",
-        )
-
-    def _tail(self, node: str) -> list[str]:
-        said = b"".join(self.driver.logs(self.name, node, tail=LOG_TAIL_LINES))
-        return said.decode(errors="replace").splitlines()
+        error = self.driver.death(info)
+        self._emit(NodeDied(self.now_ns(), info.node, info.exit_code, error.log_tail))
+        return error
 
     def living(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(node for node in nodes if node not in self.dead)

@@ -1,0 +1,143 @@
+"""Evidence on its way from containers to the run directory."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ntplab.collect.databases import RawClocks, collect_records, on_lab_time
+from ntplab.collect.files import collect_logs
+from ntplab.collect.samples import BuyersFeed, ObserverFeed
+from ntplab.collect.streams import Stream, documents, lines
+from ntplab.driver.base import ExecResult
+from ntplab.driver.fake import FakeDriver
+from ntplab.topology import NodeSpec
+
+LAB = "t"
+CLOCKS = RawClocks(anchor_ns=1_000, offset_ns={"paris": 50, "lyon": 7_000})
+
+
+class Sink:
+    """Takes rows as a spool does."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, table: str, rows: Any) -> int:
+        self.rows += [(table, row) for row in rows]
+        return len(self.rows)
+
+
+def running(driver: FakeDriver, node: str, log: list[bytes] | None = None) -> None:
+    driver.create(LAB, NodeSpec(node, "server", "image"), {}, {})
+    driver.start(LAB, node)
+    driver.nodes[LAB, node].log += log or []
+
+
+@given(st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")), max_size=8), st.data())
+def test_lines_do_not_depend_on_where_the_chunks_were_cut(
+    content: list[bytes], data: st.DataObject
+) -> None:
+    whole = b"".join(line + b"\n" for line in content) + b"torn"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=5)))
+    edges = [0, *cuts, len(whole)]
+    chunks = [whole[a:b] for a, b in pairwise(edges)]
+    assert list(lines(chunks)) == content
+
+
+def test_what_is_no_document_is_set_aside_not_lost() -> None:
+    stray: list[str] = []
+    text = b'{"t":"clock"}\nTraceback: oops\n\n[1]\n{"no":"t"}\n{"t":"done"}\n'
+    assert [d["t"] for d in documents([text], stray.append)] == ["clock", "done"]
+    assert stray == ["Traceback: oops", "[1]", '{"no":"t"}']
+
+
+def test_a_stream_hands_over_all_that_a_node_said() -> None:
+    driver, seen = FakeDriver(), []
+    running(driver, "observer", [b'{"t":"a"}\n{"t":', b'"b"}\n'])
+    stream = Stream(driver, LAB, "observer", lambda d: seen.append(d["t"])).start()
+    stream.join(timeout_s=5)
+    assert stream.ended
+    assert seen == ["a", "b"]
+
+
+def test_observer_documents_become_rows_and_the_newest_reading_stays_at_hand() -> None:
+    sink, events = Sink(), []
+    feed = ObserverFeed(sink, events.append)
+    feed({"t": "ready", "raw_ns": 5, "lab_ns": 6})
+    feed({"t": "clock", "lab_ns": 10, "n": {"lyon": [7, -3], "paris": [10, 0]}})
+    feed({"t": "clock", "lab_ns": 20, "n": {"lyon": [18, -2]}})
+    feed({"t": "belief", "lab_ns": 21, "node": "lyon", "state": "ok", "offset_ns": -2})
+    feed({"t": "gap", "lab_ns": 30, "seconds": 0.5})
+    assert feed.ready == {"t": "ready", "raw_ns": 5, "lab_ns": 6}
+    assert [(t, r["node"], r["lab_ns"]) for t, r in sink.rows] == [
+        ("clock", "lyon", 10),
+        ("clock", "paris", 10),
+        ("clock", "lyon", 20),
+        ("belief", "lyon", 21),
+    ]
+    assert feed.latest()["lyon"].divergence_ns == -2
+    assert feed.latest()["paris"].divergence_ns == 0
+    assert [event.record()["event"] for event in events] == ["sample.gap"]
+
+
+def test_buyers_are_done_only_when_they_say_so() -> None:
+    sink = Sink()
+    feed = BuyersFeed(sink)
+    feed({"t": "load", "phase": "p", "arrivals": 2})
+    feed({"t": "attempt", "attempt_id": "a1"})
+    assert (feed.arrivals, feed.attempts, feed.done) == (2, 1, False)
+    feed({"t": "done", "attempts": 1})
+    assert feed.done
+    assert sink.rows == [("attempts", {"t": "attempt", "attempt_id": "a1"})]
+
+
+def test_raw_readings_are_put_on_lab_time_by_the_server_that_took_them() -> None:
+    claim = {
+        "origin": "paris",
+        "holder_server": "lyon",
+        "claimed_raw_ns": 60,
+        "received_raw_ns": 7_030,
+        "stamp_ns": 5,
+    }
+    moved = on_lab_time(claim, CLOCKS)
+    assert moved["claimed_lab_ns"] == 60 - 50 + 1_000
+    assert moved["received_lab_ns"] == 7_030 - 7_000 + 1_000
+    assert moved["stamp_ns"] == 5
+    assert not any(key.endswith("_raw_ns") for key in moved)
+    undecided = on_lab_time({"server": "lyon", "decided_raw_ns": None}, CLOCKS)
+    assert undecided == {"server": "lyon", "decided_lab_ns": None}
+
+
+@given(seat=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
+def test_any_text_survives_the_way_out_of_postgresql(seat: str) -> None:
+    """COPY's text format doubles backslashes, and JSON has many for odd characters."""
+    row = {"server": "paris", "seat": seat, "claimed_raw_ns": 60}
+    copied = json.dumps(row).replace("\\", "\\\\") + "\n"
+    driver, sink = FakeDriver(), Sink()
+    running(driver, "db")
+
+    def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
+        query = argv[-1]
+        if "pg_database" in query:
+            return ExecResult(0, "booking\n", "")
+        return ExecResult(0, copied if "evidence_reservations" in query else "", "")
+
+    driver.answer(["psql"], psql)
+    assert collect_records(driver, LAB, "p", CLOCKS, sink) == {"claims": 0, "reservations": 1}
+    assert sink.rows[0][1]["seat"] == seat
+
+
+def test_logs_of_dead_nodes_are_brought_home_and_missing_ones_named(tmp_path: Any) -> None:
+    driver = FakeDriver()
+    running(driver, "lyon", [b"last words\n"])
+    driver.nodes[LAB, "lyon"].files["/var/log/chrony/tracking.log"] = b"1 2 3\n"
+    driver.die(LAB, "lyon")
+    missing = collect_logs(driver, LAB, ["lyon", "ghost"], tmp_path)
+    assert (tmp_path / "lyon" / "container.log").read_bytes() == b"last words\n"
+    assert (tmp_path / "lyon" / "tracking.log").read_bytes() == b"1 2 3\n"
+    assert [words.split(":")[0] for words in missing] == ["ghost"]
