@@ -203,16 +203,11 @@ def test_rows_are_readable_before_the_spool_is_closed(run: RunDirectory) -> None
 
 
 def test_events_keep_their_order_and_fields(run: RunDirectory) -> None:
-    run.append_event(5, "phase.started", phase="control", node=None)
-    run.append_event(6, "fault.in_force", node="lyon", asked_ns=4)
+    run.append_event({"lab_ns": 5, "event": "phase.started", "phase": "control"})
+    run.append_event({"lab_ns": 6, "event": "fault.in_force", "node": "lyon", "asked_ns": 4})
     started, fault = Evidence(run).events()
-    assert (started.lab_ns, started.name, started.phase, started.node) == (
-        5,
-        "phase.started",
-        "control",
-        None,
-    )
-    assert (fault.node, fault.fields["asked_ns"]) == ("lyon", 4)
+    assert (started.lab_ns, started.name, started.phase) == (5, "phase.started", "control")
+    assert (started.node, fault.node, fault.fields["asked_ns"]) == (None, "lyon", 4)
 
 
 def test_checksums_notice_a_changed_a_missing_and_an_added_file(run: RunDirectory) -> None:

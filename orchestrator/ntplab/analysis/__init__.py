@@ -1,6 +1,19 @@
-"""Judging a run directory, offline: evidence in, results.json out. Sixth stage."""
+"""Judging a run directory, offline: evidence in, results.json out. Sixth stage.
+
+results.py       the shape of results.json
+judging.py       the story: read this first
+phases.py        when each phase was measured       clocks.py   the observer's samples
+divergence.py, sync.py                              figures about clocks
+attempts.py, claims.py, bookings.py, inversions.py  figures about seats
+explain/         one module per policy: its inequality with the measured numbers
+findings.py      where the evidence contradicts itself
+completeness.py  what is missing
+expectations.py, intervals.py, verifying.py
+"""
 
 from .expectations import check_expectation
+from .judging import analyze, judge
 from .results import Results
+from .verifying import verify
 
-__all__ = ["Results", "check_expectation"]
+__all__ = ["Results", "analyze", "check_expectation", "judge", "verify"]

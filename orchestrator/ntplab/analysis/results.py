@@ -20,6 +20,12 @@ NONE_IS_NEVER: dict[str, Any] = {"none_is_never": True}
 """`json_schema_extra` of a time that is infinite when it is None though it was measured."""
 
 Verdict = Literal["met", "violated", "unknown"]
+FindingKind = Literal[
+    "receipt-without-record",
+    "record-without-receipt",
+    "confirmed-without-receipt",
+    "stamp-disagrees-with-clock",
+]
 
 
 class _Model(BaseModel):
@@ -131,12 +137,7 @@ class DoubleBooking(_Model):
 class Finding(_Model):
     """Something in the evidence that does not fit together. `examples` is cut at 20."""
 
-    kind: Literal[
-        "receipt-without-record",
-        "record-without-receipt",
-        "confirmed-without-receipt",
-        "stamp-disagrees-with-clock",
-    ]
+    kind: FindingKind
     count: int
     words: str
     examples: list[str]
@@ -221,7 +222,7 @@ class Results(_Model):
     """One run, judged. `reasons` says in words what made it violated or unknown."""
 
     schema_version: Literal[1] = Field(
-        SCHEMA_VERSION, alias="schema", json_schema_extra=NOT_EXPECTABLE
+        default=SCHEMA_VERSION, alias="schema", json_schema_extra=NOT_EXPECTABLE
     )
     run: str
     scenario: str

@@ -2,7 +2,7 @@
 
     run = RunDirectory.create(Path("runs"), "concert", started)
     run.write_manifest(manifest)                       # atomic, as often as you like
-    run.append_event(lab_ns, "phase.started", phase="control")
+    run.append_event(event.record())                   # one line, at once
     with SpoolWriter(run) as spool:
         spool.append("clock", rows)                    # one write and flush per call
         spool.sync()                                   # fsync, at phase ends
@@ -15,7 +15,7 @@ Parquet file where there is one and the spool where there is not.
 """
 
 from .checksums import check_checksums, write_checksums
-from .manifest import Manifest, ManifestNode, ManifestPhase, Skew
+from .manifest import Manifest, ManifestFault, ManifestNode, ManifestPhase, ManifestSettle, Skew
 from .reader import Event, Evidence
 from .rundir import RunDirectory, find_run, list_runs
 from .schema import TABLES
@@ -27,8 +27,10 @@ __all__ = [
     "Event",
     "Evidence",
     "Manifest",
+    "ManifestFault",
     "ManifestNode",
     "ManifestPhase",
+    "ManifestSettle",
     "RunDirectory",
     "Skew",
     "SpoolWriter",

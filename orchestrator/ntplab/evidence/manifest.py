@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,23 +35,41 @@ class Skew(_Model):
         return self.offset_ns + round(self.drift_ppm * elapsed_ns / 1_000_000)
 
 
-class ManifestPhase(_Model):
-    """One planned phase, in order.
+class ManifestFault(_Model):
+    """A fault that the phase was to have: it must be seen in the events."""
 
-    `ntp`: "on", "off" or "" (not asked for). `skewed`: the clocks begin the phase with the
-    errors of `Manifest.skews` (True), true (False), or whatever the phase before left (None).
-    `faults`: ids that must each appear as the `fault` of a `fault.in_force` event.
+    node: str
+    kind: str
+
+
+class ManifestSettle(_Model):
+    """How near to true time NTP had to bring every server before the load began."""
+
+    limit_ns: int
+
+
+class ManifestPhase(_Model):
+    """One planned phase, in order: the fields of `plan.PhasePlan` that judging needs.
+
+    `switched`: the nodes whose NTP state `ntp` sets; `steered`: those whose NTP is on when
+    the load begins; `clocks`: what the clocks are set to before that.
     """
 
     name: str
-    ntp: str = ""
-    duration_s: float = 0.0
-    skewed: bool | None = None
-    faults: list[str] = Field(default_factory=list)
+    duration_ns: int = 0
+    ntp: Literal["on", "off", "keep"] = "keep"
+    switched: list[str] = Field(default_factory=list)
+    steered: list[str] = Field(default_factory=list)
+    clocks: Literal["true", "skewed", "keep"] = "keep"
+    settle: ManifestSettle | None = None
+    faults: list[ManifestFault] = Field(default_factory=list)
 
 
 class Manifest(_Model):
-    """Analysis needs `policy`, `nodes`, `skews`, `phases` and `expect`; the rest is provenance."""
+    """What analysis needs comes first; from `scenario` on it is provenance.
+
+    `phases` takes `plan.to_json()["phases"]` as it is, `skews` the plan's clocks by node.
+    """
 
     schema_version: int = Field(default=1, alias="schema")
     run: str
@@ -64,8 +82,6 @@ class Manifest(_Model):
     skews: dict[str, Skew] = Field(default_factory=dict)
     phases: list[ManifestPhase] = Field(default_factory=list)
     expect: list[str] = Field(default_factory=list)
-    sync_limit_ns: int | None = None
-    """divergence below which a server counts as back in time (the scenario's settling limit)"""
     clock_sample_hz: float = 20.0
     clock_error_ns: int = 1_000
     """stated error of one clock sample"""

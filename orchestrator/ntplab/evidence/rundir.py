@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,9 @@ class RunDirectory:
         self.write_text(name, text)
         update_checksum(self.path, name)
 
-    def append_event(self, lab_ns: int, event: str, **fields: Any) -> None:
-        """Append one line to events.jsonl, at once. `fields` that are None are left out."""
-        given = {key: value for key, value in fields.items() if value is not None}
-        line = json.dumps({"lab_ns": lab_ns, "event": event, **given}, separators=(",", ":"))
+    def append_event(self, record: Mapping[str, Any]) -> None:
+        """Append one line to events.jsonl, at once: `Event.record()`, with lab_ns and event."""
+        line = json.dumps(record, separators=(",", ":"))
         with self._events_lock, (self.path / EVENTS).open("ab") as file:
             file.write(line.encode() + b"\n")
 

@@ -1,0 +1,29 @@
+"""Each policy's condition for a double booking, one module per policy.
+
+A policy without a module here can be run, but none of its double bookings is explained.
+"""
+
+from __future__ import annotations
+
+from ..claims import Claim
+from . import lease, timestamp_order, unique
+from .base import Explanation, Injected, Model, World, every_pair, lacking
+
+MODELS: dict[str, Model] = {
+    "timestamp-order": timestamp_order.MODEL,
+    "lease": lease.MODEL,
+    "unique": unique.MODEL,
+}
+
+
+def _no_theory(a: Claim, b: Claim, world: World) -> Explanation:
+    return lacking(a, b, "none", "unexplained", "there is no theory of this policy")
+
+
+def model_of(policy: str) -> Model:
+    """The theory of a policy; for an unknown one, a theory that explains nothing."""
+    without = Model(_no_theory, timestamp_order.opportunity_without_wait, every_pair)
+    return MODELS.get(policy, without)
+
+
+__all__ = ["MODELS", "Explanation", "Injected", "Model", "World", "model_of"]

@@ -1,0 +1,128 @@
+"""What an explanation is made of. Each policy module gives one `Model`.
+
+booking.md's notation: theta is a server's divergence, A claims first in lab time, B second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from ...evidence import Skew
+from ..claims import Claim
+from ..clocks import Clocks, ClockSeries, Theta
+
+Status = Literal["explained", "unexplained", "undetermined"]
+Pair = tuple[Claim, Claim]
+
+
+@dataclass(frozen=True)
+class World:
+    """The evidence around two claims."""
+
+    clocks: Clocks
+    holders: frozenset[str]
+    """servers whose own list of claims is in evidence"""
+    sample_error_ns: int
+    records_whole: bool
+    """the servers' records were collected to the end"""
+
+    @property
+    def no_record(self) -> Status:
+        """What a claim without a record makes of its double booking: a server that kept
+        none is a fault of the lab or the service; records not yet collected are not."""
+        return "unexplained" if self.records_whole else "undetermined"
+
+    def theta(self, server: str, lab_ns: int) -> Theta | None:
+        """The server's divergence by the observer; None where it was not sampled."""
+        return self.clocks.get(server, ClockSeries()).at(lab_ns, self.sample_error_ns)
+
+
+@dataclass(frozen=True)
+class Injected:
+    """The clock errors that the scenario asks for, as they would be with NTP off.
+
+    theta(t) = offset + drift * (t - `start_ns`), the start of the measuring window.
+    """
+
+    skews: Mapping[str, Skew]
+    start_ns: int
+    stability_ns: int = 0
+    ttl_ns: int = 0
+    lag_ns: int = 0
+
+    def theta_ns(self, server: str, lab_ns: int) -> int:
+        return self.skews.get(server, Skew()).divergence_ns(lab_ns - self.start_ns)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why A and B could both be told yes, or why that cannot be explained.
+
+    `numbers_ns`: the terms of `inequality`, measured; None = it never happened.
+    """
+
+    status: Status
+    cause: str
+    inequality: str
+    numbers_ns: Mapping[str, int | None]
+    words: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One policy's theory.
+
+    `explain(a, b, world)`: the inequality with measured numbers.
+    `opportunity(claims, injected)`: would the injected clock errors double-book this seat,
+    were NTP off? `claims` are those of one seat in true order.
+    `pairs(holders)`: which pairs of receipt holders must each be explained.
+    """
+
+    explain: Callable[[Claim, Claim, World], Explanation]
+    opportunity: Callable[[Sequence[Claim], Injected], bool]
+    pairs: Callable[[Sequence[Claim]], list[Pair]]
+
+
+def every_pair(holders: Sequence[Claim]) -> list[Pair]:
+    """All pairs of different buyers: each two must have been kept from knowing of each other."""
+    return [(a, b) for i, a in enumerate(holders) for b in holders[i + 1 :] if a.buyer != b.buyer]
+
+
+def neighbours(holders: Sequence[Claim]) -> list[Pair]:
+    """Each holder and the next of another buyer: a seat that passes from hand to hand."""
+    return [(a, b) for a, b in pairwise(holders) if a.buyer != b.buyer]
+
+
+def lacking(first: Claim, second: Claim, inequality: str, status: Status, what: str) -> Explanation:
+    """The explanation that is none, because evidence is lacking."""
+    words = f"Seat {first.seat}: {first.buyer} and {second.buyer} both hold a receipt; {what}."
+    return Explanation(status, "", inequality, {}, words, what)
+
+
+# --- words --------------------------------------------------------------------------------
+
+
+def clock_text(ns: int) -> str:
+    """12:00:01.204 of a time in ns since the epoch (UTC)."""
+    milliseconds = ns // 1_000_000
+    seconds, rest = milliseconds // 1000, milliseconds % 1000
+    return f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
+
+
+def span_text(ns: int) -> str:
+    """A duration a person can compare: 5.000 s, 0.241 s, 12.3 ms, 40 us."""
+    size = abs(ns)
+    if size >= 100_000_000:
+        return f"{ns / 1e9:.3f} s"
+    return f"{ns / 1e6:.3f} ms" if size >= 100_000 else f"{ns / 1e3:.1f} us"
+
+
+def error_text(theta_ns: int) -> str:
+    """5.000 s slow, 0.120 s fast, right."""
+    if theta_ns == 0:
+        return "right"
+    return f"{span_text(abs(theta_ns))} {'fast' if theta_ns > 0 else 'slow'}"

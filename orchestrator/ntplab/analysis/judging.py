@@ -1,0 +1,133 @@
+"""From a run's evidence to its results: the story of judging, step by step.
+
+Pure in the evidence: computing twice gives the same bytes, today or in ten years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..evidence import Event, Evidence, Manifest, RunDirectory
+from . import bookings, completeness, divergence, sync
+from .clocks import Clocks, last_sample_ns, load_clocks
+from .expectations import evaluate
+from .phases import PhaseSpan, phase_spans
+from .results import PhaseResult, Results, Verdict
+
+
+def analyze(run_dir: Path | RunDirectory) -> Results:
+    """Judge a run and write its results.json. Raises EvidenceError when nothing can be read."""
+    run = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory.open(run_dir)
+    results = judge(run)
+    run.write_derived(run.results.name, results.to_json())
+    return results
+
+
+def judge(run: RunDirectory) -> Results:
+    """The results of a run, written nowhere.
+
+    1. read manifest, events and clock samples
+    2. find each phase's measuring window
+    3. per phase: divergence, sync, bookings, and whether its evidence is whole
+    4. hold the expectations against that
+    5. the verdict
+    """
+    evidence = Evidence(run)
+    manifest, events = evidence.manifest(), evidence.events()
+    clocks = load_clocks(evidence)
+    spans = phase_spans(manifest, events, last_sample_ns(clocks))
+    results = Results(
+        run=manifest.run,
+        scenario=manifest.scenario_name,
+        policy=manifest.policy,
+        seed=manifest.seed,
+        verdict="unknown",
+        phases=[_phase(evidence, manifest, events, clocks, span) for span in spans],
+    )
+    results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
+    results.verdict, results.reasons = _verdict(results, events)
+    results.notes = _notes(evidence, events)
+    return results
+
+
+def _phase(
+    evidence: Evidence,
+    manifest: Manifest,
+    events: Sequence[Event],
+    clocks: Clocks,
+    span: PhaseSpan,
+) -> PhaseResult:
+    seen = bookings.load_phase(evidence, span.name)
+    servers, error_ns = manifest.servers, manifest.clock_error_ns
+    return PhaseResult(
+        name=span.name,
+        ntp=span.plan.ntp,
+        duration_s=span.duration_s,
+        start_lab_ns=span.start_ns,
+        end_lab_ns=span.end_ns,
+        divergence=divergence.measure(clocks, span, servers),
+        sync=sync.measure(evidence, clocks, span, events, servers, error_ns),
+        bookings=bookings.judge(seen, manifest, clocks, span),
+        evidence=completeness.examine(span, seen, manifest, events, clocks),
+    )
+
+
+def _verdict(results: Results, events: Sequence[Event]) -> tuple[Verdict, list[str]]:
+    """Violated beats unknown beats met.
+
+    An unexplained double booking is violated whatever was expected: the model or the code
+    is wrong. Missing evidence is unknown, also where every expectation happens to hold.
+    """
+    violated = [
+        f"{phase.name}: {phase.bookings.unexplained} double bookings are unexplained"
+        for phase in results.phases
+        if phase.bookings.unexplained
+    ]
+    violated += [
+        f"{found.expect}: observed {found.observed}" + (f" ({found.reason})" * bool(found.reason))
+        for found in results.expectations
+        if found.verdict == "violated"
+    ]
+    unknown = _unknown(results, events)
+    if violated:
+        return "violated", violated + unknown
+    return ("unknown", unknown) if unknown else ("met", [])
+
+
+def _unknown(results: Results, events: Sequence[Event]) -> list[str]:
+    reasons = [
+        f"{phase.name}: {what}" for phase in results.phases for what in phase.evidence.missing
+    ]
+    reasons += [
+        f"{phase.name}: {phase.bookings.undetermined} double bookings cannot be judged"
+        for phase in results.phases
+        if phase.bookings.undetermined
+    ]
+    reasons += [
+        f"{found.expect}: {found.reason}"
+        for found in results.expectations
+        if found.verdict == "unknown"
+    ]
+    if not results.phases:
+        reasons.append("the run has no phases")
+    if not any(event.name == "run.ended" for event in events):
+        reasons.append("the run did not come to its end")
+    return reasons
+
+
+def _notes(evidence: Evidence, events: Sequence[Event]) -> list[str]:
+    """What a reader should know beside the figures."""
+    notes = [f"{name}: its last line was cut off and is left out" for name in sorted(evidence.torn)]
+    notes += [f"{table}: no such table was recorded" for table in evidence.missing]
+    notes += [
+        f"{event.node} died (exit code {event.fields.get('exit_code')})"
+        for event in events
+        if event.name == "node.died"
+    ]
+    notes += [
+        f"the run was interrupted: {event.fields.get('reason', '')}"
+        for event in events
+        if event.name == "run.interrupted"
+    ]
+    return notes

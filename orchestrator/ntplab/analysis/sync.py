@@ -1,0 +1,156 @@
+"""How long NTP took to bring the clocks back, and how right chronyd's beliefs were.
+
+seconds_to_1ms: from the moment NTP on was asked for until the first sample after which the
+divergence stays below 1 ms to the end of the phase. Not the first crossing: a clock that
+swings through zero has not arrived. None when it never stays below; 0 when it was never
+above. seconds_to_limit: the same for the settling limit of the phase (1 ms if it has none).
+
+belief_error_p99_ns: the 99th percentile of |what chronyd believes the offset to be - the
+true divergence at that instant|. bound_coverage: the share of its reports for which
+|true divergence| <= |offset| + root dispersion + root delay / 2, the bound that RFC 5905
+(section 11.2, root distance) and chrony's documentation of `tracking` give. Reports of a
+daemon that says itself that it is not synchronised promise nothing and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..evidence import Event, Evidence
+from .clocks import Clocks, ClockSeries, quantile
+from .phases import PhaseSpan
+from .results import ServerSync, Sync
+
+ONE_MS_NS = 1_000_000
+UNSYNCHRONISED = "not synchroni"
+"""chronyc's "Not synchronised", in either spelling"""
+
+_BELIEF = ["lab_ns", "node", "state", "offset_ns", "root_delay_ns", "root_dispersion_ns", "leap"]
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One report of chronyd held against the truth."""
+
+    error_ns: int
+    covered: bool
+
+
+def measure(
+    evidence: Evidence,
+    clocks: Clocks,
+    span: PhaseSpan,
+    events: Sequence[Event],
+    servers: Sequence[str],
+    sample_error_ns: int,
+) -> Sync:
+    """Sync figures of one phase: per server, and the slowest or all of them together."""
+    if span.start_ns is None or span.end_ns is None:
+        return Sync()
+    limit_ns = span.plan.settle.limit_ns if span.plan.settle else ONE_MS_NS
+    checks = _checks(evidence, clocks, span, sample_error_ns)
+    per_server = {
+        name: _server(
+            clocks.get(name, ClockSeries()),
+            _switched_on_ns(name, span, events),
+            span.end_ns,
+            limit_ns,
+            checks.get(name, []),
+        )
+        for name in servers
+    }
+    everyone = [check for name in servers for check in checks.get(name, [])]
+    switched = [one for one in per_server.values() if one.measured]
+    return Sync(
+        seconds_to_1ms=_slowest([one.seconds_to_1ms for one in switched]),
+        seconds_to_limit=_slowest([one.seconds_to_limit for one in switched]),
+        limit_ns=limit_ns,
+        beliefs=len(everyone),
+        belief_error_p99_ns=_error_p99(everyone),
+        bound_coverage=_coverage(everyone),
+        measured=bool(switched),
+        servers=per_server,
+    )
+
+
+def seconds_within(series: ClockSeries, from_ns: int, end_ns: int, limit_ns: int) -> float | None:
+    """Seconds from `from_ns` until |divergence| stays below `limit_ns` up to `end_ns`."""
+    watched = series.window(from_ns, end_ns)
+    after = len(watched)
+    while after > 0 and abs(watched.divergence_ns[after - 1]) < limit_ns:
+        after -= 1
+    if after == len(watched):
+        return None
+    return 0.0 if after == 0 else (watched.lab_ns[after] - from_ns) / 1e9
+
+
+def _server(
+    series: ClockSeries,
+    on_ns: int | None,
+    end_ns: int,
+    limit_ns: int,
+    checks: Sequence[_Check],
+) -> ServerSync:
+    figures = ServerSync(
+        beliefs=len(checks),
+        belief_error_p99_ns=_error_p99(checks),
+        bound_coverage=_coverage(checks),
+    )
+    if on_ns is not None and len(series.window(on_ns, end_ns)):
+        figures.measured = True
+        figures.seconds_to_1ms = seconds_within(series, on_ns, end_ns, ONE_MS_NS)
+        figures.seconds_to_limit = seconds_within(series, on_ns, end_ns, limit_ns)
+    return figures
+
+
+def _switched_on_ns(server: str, span: PhaseSpan, events: Sequence[Event]) -> int | None:
+    """When NTP on was last asked for in this phase; None if it was not, or was undone."""
+    switches = [e for e in events if e.name == "ntp.switched" and e.phase == span.name]
+    last = next((e for e in reversed(switches) if e.node == server), None)
+    if last is None or last.fields.get("state") != "on":
+        return None
+    return int(last.fields.get("asked_ns", last.lab_ns))
+
+
+def _checks(
+    evidence: Evidence, clocks: Clocks, span: PhaseSpan, sample_error_ns: int
+) -> dict[str, list[_Check]]:
+    """Every usable report inside the measuring window, by node."""
+
+    def keep(batch: pa.RecordBatch) -> pa.RecordBatch:
+        inside = pc.and_(
+            pc.greater_equal(batch["lab_ns"], span.start_ns),
+            pc.less_equal(batch["lab_ns"], span.end_ns),
+        )
+        return batch.filter(pc.and_(inside, pc.equal(batch["state"], "ok")))
+
+    checks: dict[str, list[_Check]] = {}
+    for row in evidence.table("belief", _BELIEF, keep).to_pylist():
+        numbers = [row[key] for key in ("offset_ns", "root_delay_ns", "root_dispersion_ns")]
+        if None in numbers or UNSYNCHRONISED in (row["leap"] or "").lower():
+            continue
+        true = clocks.get(row["node"], ClockSeries()).at(row["lab_ns"], sample_error_ns)
+        if true is not None:
+            offset_ns, delay_ns, dispersion_ns = numbers
+            bound_ns = abs(offset_ns) + dispersion_ns + delay_ns / 2
+            checks.setdefault(row["node"], []).append(
+                _Check(abs(offset_ns - true.divergence_ns), abs(true.divergence_ns) <= bound_ns)
+            )
+    return checks
+
+
+def _error_p99(checks: Sequence[_Check]) -> int | None:
+    return quantile(pa.array([check.error_ns for check in checks], pa.int64()), 0.99)
+
+
+def _coverage(checks: Sequence[_Check]) -> float | None:
+    return sum(check.covered for check in checks) / len(checks) if checks else None
+
+
+def _slowest(seconds: Sequence[float | None]) -> float | None:
+    """The longest time; None if any server never arrived."""
+    return None if None in seconds or not seconds else max(s for s in seconds if s is not None)
