@@ -1,0 +1,8 @@
+"""The observer: reads every clock page against lab time, and bends the clocks' oscillators.
+
+    observer.json ─► config ─► service ─┬─► sampling ─► output
+                                        └─► belief   ─► output
+    docker exec   ─► cli ─► faults, waiting
+
+Its own clock is not virtual. It knows clocks and chronyd, nothing of what runs on them.
+"""

@@ -1,0 +1,57 @@
+"""Waits until HTTP servers and chronyds answer. Used by `cli`."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import belief
+
+Probe = Callable[[str], str | None]
+"""Asks one target; None when it answered as it should, else why not."""
+
+PROBE_TIMEOUT_S = 2.0
+PAUSE_S = 0.1
+
+
+def wait_for_all(targets: Sequence[str], probe: Probe, timeout_s: float) -> Mapping[str, Any]:
+    """Ask every target until each answered once or `timeout_s` passed.
+
+    `ok`, and by target its last `error` (None if it answered) and `waited_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+
+    def wait(target: str) -> dict[str, Any]:
+        begin = time.monotonic()
+        while (error := probe(target)) is not None and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return {"error": error, "waited_s": round(time.monotonic() - begin, 3)}
+
+    with ThreadPoolExecutor(max_workers=max(1, len(targets))) as pool:
+        found = dict(zip(targets, pool.map(wait, targets), strict=True))
+    return {"ok": all(each["error"] is None for each in found.values()), "targets": found}
+
+
+def probe_http(url: str) -> str | None:
+    """Whether `url` answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as response:
+            status: int = response.status
+    except urllib.error.HTTPError as error:
+        # An error is a response too, and holds its connection.
+        error.close()
+        return f"HTTP {error.code}"
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except OSError as error:
+        return str(error) or type(error).__name__
+    return None if status == 200 else f"HTTP {status}"
+
+
+def probe_ntp(host: str) -> str | None:
+    """Whether chronyd at `host` answers chronyc."""
+    return None if belief.ask(host) else "chronyd does not answer"
