@@ -14,7 +14,7 @@ from ..units import NS_PER_S, format_duration
 from .models import Phase, Scenario
 from .nodes import DATABASE, OBSERVER
 from .problems import likely
-from .source import Path, Source
+from .source import Path, Source, printable
 from .types import DAY_NS
 from .workload import HotSpot, LoadPattern
 
@@ -90,7 +90,7 @@ def _expectations(
         what = check_expectation(text, names.phases, names.servers) if isinstance(text, str) else ""
         if what:
             origin = source.origin(("expect", index))
-            yield Problem(origin.file, origin.line, f"expect: {text}", what)
+            yield Problem(origin.file, origin.line, printable(f"expect: {text}"), printable(what))
 
 
 def _ports(source: Source) -> Iterator[Problem]:

@@ -46,7 +46,18 @@ TITLES: dict[type[BaseModel], str] = {
     Sampling: "Sampling",
 }
 
-FAULTS = (Step, SetOffset, SetDrift, Freeze, Thaw, SetDate, Exec, Kill, NtpOff, NtpOn)
+FAULTS: tuple[type[BaseModel], ...] = (
+    Step,
+    SetOffset,
+    SetDrift,
+    Freeze,
+    Thaw,
+    SetDate,
+    Exec,
+    Kill,
+    NtpOff,
+    NtpOn,
+)
 
 INTRODUCTION = """\
 # Scenario file

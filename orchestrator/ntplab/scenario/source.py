@@ -45,7 +45,8 @@ class Source:
 
     def problem(self, path: Path, what: str, hint: str = "") -> Problem:
         origin = self.origin(path)
-        return Problem(origin.file, origin.line, self.where(path), what, hint)
+        where = printable(self.where(path))
+        return Problem(origin.file, origin.line, where, printable(what), hint)
 
     def where(self, path: Path) -> str:
         """`servers.lyon.clock`: list elements by their name if they have one."""
@@ -74,6 +75,11 @@ for _tag, _pattern, _first in (
     )
 
 
+def printable(text: str) -> str:
+    """One line, whatever somebody put into a key or a value: `\\n` for a line break."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def read(text: str, file: str) -> Source:
     """Parse `text`; a syntax error, a key given twice or an alias becomes a problem."""
     source = Source(file)
@@ -88,7 +94,8 @@ def read(text: str, file: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.problem, error.context) if part)
-        source.problems.append(Problem(file, mark.line + 1 if mark else 1, "", f"not YAML: {what}"))
+        line = mark.line + 1 if mark else 1
+        source.problems.append(Problem(file, line, "", printable(f"not YAML: {what}")))
     except (yaml.YAMLError, ValueError) as error:
         source.problems.append(Problem(file, 1, "", f"not YAML: {str(error).splitlines()[0]}"))
     finally:
@@ -107,7 +114,7 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.source.origins.setdefault(path, Origin(self.source.file, node.start_mark.line + 1))
         if isinstance(node, yaml.ScalarNode):
-            return self.loader.construct_object(node)
+            return self._scalar(node, path)
         if id(node) in self.seen or len(path) > DEPTH_MAX:
             self._complain(node, path, "aliases are not supported, write it out")
             return None
@@ -115,6 +122,12 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
         return self._mapping(node, path)
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        if any("\ud800" <= c <= "\udfff" for c in node.value):
+            self._complain(node, path, "half a character (a lone surrogate) is not text")
+            return None
+        return self.loader.construct_object(node)
 
     def _mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -131,9 +144,9 @@ class _Builder:
         return result
 
     def _complain(self, node: yaml.Node, path: Path, what: str) -> None:
-        where = ".".join(str(step) for step in path)
+        where = printable(".".join(str(step) for step in path))
         line = node.start_mark.line + 1
-        self.source.problems.append(Problem(self.source.file, line, where, what))
+        self.source.problems.append(Problem(self.source.file, line, where, printable(what)))
 
 
 def override(source: Source, settings: Sequence[str]) -> None:
@@ -141,7 +154,7 @@ def override(source: Source, settings: Sequence[str]) -> None:
     for setting in settings:
         what = _apply(source, setting)
         if what:
-            source.problems.append(Problem(f"--set {setting}", 0, "", what))
+            source.problems.append(Problem(printable(f"--set {setting}"), 0, "", printable(what)))
 
 
 def _apply(source: Source, setting: str) -> str | None:
@@ -167,7 +180,7 @@ def _apply(source: Source, setting: str) -> str | None:
     here[step] = value.data
     path = (*path, step)
     source.origins = {p: o for p, o in source.origins.items() if p[: len(path)] != path}
-    source.origins[path] = Origin(f"--set {setting}", 0)
+    source.origins[path] = Origin(printable(f"--set {setting}"), 0)
     return None
 
 
