@@ -27,6 +27,8 @@ def try_images(driver: Driver, images: Iterable[str]) -> list[Trial]:
     lab = f"doctor-{os.getpid()}"
     volume = docker_name(lab, "clock-trial")
     chosen = list(images)
+    if not chosen:
+        return []
     try:
         driver.create_volume(lab, VolumeSpec(volume, "trial"))
         _make_page(driver, lab, volume)
