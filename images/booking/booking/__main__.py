@@ -48,6 +48,7 @@ def main() -> int:
             lifespan="on",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             # The standard Date header would be made from this server's wall clock once a second;
             # the answers carry exact stamps instead.

@@ -103,40 +103,41 @@ def invalid(errors: list[Any]) -> ProblemError:
     return ProblemError("invalid-request", detail, {"errors": faults})
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ProblemError)
-    return respond(error)
+def _http(error: HTTPException) -> ProblemError:
+    names = {404: "not-found", 405: "method-not-allowed", 413: "payload-too-large"}
+    name = names.get(error.status_code, "internal-error")
+    return ProblemError(name, str(error.detail), headers=error.headers)
 
 
-async def _on_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return respond(invalid(list(error.errors())))
-
-
-async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    name = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "internal-error")
-    detail = f"{request.method} {request.url.path}: {error.detail}"
-    return respond(ProblemError(name, detail, headers=error.headers))
-
-
-async def _on_database(request: Request, error: Exception) -> Response:
-    _log.warning("database unavailable", extra={"path": request.url.path, "error": repr(error)})
+def _database(error: Exception) -> ProblemError:
+    _log.warning("database unavailable", extra={"error": repr(error)})
     detail = f"The database did not answer ({type(error).__name__}); nothing is known to be booked."
-    return respond(ProblemError("database-unavailable", detail))
+    return ProblemError("database-unavailable", detail)
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:
-    # Starlette raises the error again behind this answer, so that the server logs its traceback.
-    detail = "An unexpected error occurred; the server's log has it."
-    return respond(ProblemError("internal-error", detail))
+def _bug(error: Exception) -> ProblemError:
+    _log.error("unexpected error", exc_info=error)
+    return ProblemError("internal-error", "An unexpected error occurred; the server's log has it.")
+
+
+def answer(error: Exception) -> Response:
+    """The problem document for whatever went wrong."""
+    if isinstance(error, ProblemError):
+        return respond(error)
+    if isinstance(error, RequestValidationError):
+        return respond(invalid(list(error.errors())))
+    if isinstance(error, HTTPException):
+        return respond(_http(error))
+    return respond(_database(error) if isinstance(error, DATABASE_FAILURES) else _bug(error))
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return answer(error)
 
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem document."""
-    app.add_exception_handler(ProblemError, _on_problem)
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
-    for failure in DATABASE_FAILURES:
-        app.add_exception_handler(failure, _on_database)
-    app.add_exception_handler(Exception, _on_bug)
+    for kind in (ProblemError, RequestValidationError, HTTPException, *DATABASE_FAILURES):
+        app.add_exception_handler(kind, _on_error)
+    # Starlette raises these again behind the answer; uvicorn's log then has them twice.
+    app.add_exception_handler(Exception, _on_error)
