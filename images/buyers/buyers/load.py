@@ -7,7 +7,7 @@ there. Keys that are not known are errors: a misspelt one would silently change 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,25 +91,24 @@ def parse_load(text: str) -> Load:
         raise LoadError([f"expected an object, got {_kind(document)}"])
     problems: list[str] = []
     load = _load(Fields(document, "", problems))
+    # What follows from a wrong field is not worth telling before that is right.
+    if not problems:
+        problems += _disagreements(load)
     if problems:
         raise LoadError(problems)
     return load
 
 
 def _load(fields: Fields) -> Load:
-    servers = _servers(fields)
-    duration_ns = fields.integer("duration_ns", least=1)
     patterns = [
-        pattern
-        for part in fields.objects("patterns")
-        if (pattern := _pattern(part, duration_ns, len(servers))) is not None
+        pattern for part in fields.objects("patterns") if (pattern := _pattern(part)) is not None
     ]
     load = Load(
         phase=fields.text("phase"),
         seed=fields.integer("seed"),
         start_lab_ns=fields.integer("start_lab_ns", least=0),
-        duration_ns=duration_ns,
-        servers=servers,
+        duration_ns=fields.integer("duration_ns", least=1),
+        servers=_servers(fields),
         policy_holds=fields.boolean("policy_holds", default=False),
         timeout_ns=fields.integer("timeout_ns", least=1_000_000),
         patterns=tuple(patterns),
@@ -128,29 +127,21 @@ def _servers(fields: Fields) -> dict[str, str]:
     return servers
 
 
-def _pattern(fields: Fields, duration_ns: int, servers: int) -> Pattern | None:
+def _pattern(fields: Fields) -> Pattern | None:
     kind = fields.text("kind")
     if kind == "races":
-        if servers < 2:
-            fields.wrong("kind", f"races need two servers, there are {servers}")
-        return _races(fields, duration_ns)
+        return _races(fields)
     if kind == "hot-spot":
         return _hot_spot(fields)
     fields.wrong("kind", f"unknown pattern {kind!r}, known are races, hot-spot")
     return None
 
 
-def _races(fields: Fields, duration_ns: int) -> Races:
-    gap_min_ns = fields.integer("gap_min_ns", least=0)
-    gap_max_ns = fields.integer("gap_max_ns", least=0)
-    if gap_max_ns < gap_min_ns:
-        fields.wrong("gap_max_ns", f"{gap_max_ns} is below gap_min_ns ({gap_min_ns})")
-    if gap_max_ns >= duration_ns:
-        fields.wrong("gap_max_ns", f"{gap_max_ns} does not fit into duration_ns ({duration_ns})")
+def _races(fields: Fields) -> Races:
     races = Races(
         rate_hz=fields.positive("rate_hz"),
-        gap_min_ns=gap_min_ns,
-        gap_max_ns=gap_max_ns,
+        gap_min_ns=fields.integer("gap_min_ns", least=0),
+        gap_max_ns=fields.integer("gap_max_ns", least=0),
         first_seat=fields.integer("first_seat", least=0),
         spacing=_spacing(fields),
         confirm=_confirm(fields),
@@ -160,18 +151,11 @@ def _races(fields: Fields, duration_ns: int) -> Races:
 
 
 def _hot_spot(fields: Fields) -> HotSpot:
-    seats = fields.integer("seats", least=1)
-    hot_seats = fields.integer("hot_seats", least=1)
-    hot_share = fields.share("hot_share")
-    if hot_seats > seats:
-        fields.wrong("hot_seats", f"{hot_seats} is more than seats ({seats})")
-    if hot_seats == seats and hot_share < 1:
-        fields.wrong("hot_share", "must be 1 when every seat is hot")
     hot_spot = HotSpot(
         rate_hz=fields.positive("rate_hz"),
-        seats=seats,
-        hot_seats=hot_seats,
-        hot_share=hot_share,
+        seats=fields.integer("seats", least=1),
+        hot_seats=fields.integer("hot_seats", least=1),
+        hot_share=fields.share("hot_share"),
         first_seat=fields.integer("first_seat", least=0),
         spacing=_spacing(fields),
         confirm=_confirm(fields),
@@ -190,9 +174,39 @@ def _spacing(fields: Fields) -> Spacing:
 def _confirm(fields: Fields) -> ConfirmDelay:
     min_ns = fields.integer("confirm_min_ns", least=0, default=0)
     max_ns = fields.integer("confirm_max_ns", least=0, default=min_ns)
-    if max_ns < min_ns:
-        fields.wrong("confirm_max_ns", f"{max_ns} is below confirm_min_ns ({min_ns})")
     return ConfirmDelay(min_ns, max_ns)
+
+
+def _disagreements(load: Load) -> Iterator[str]:
+    """Fields that are right by themselves and cannot be together."""
+    for index, pattern in enumerate(load.patterns):
+        if isinstance(pattern, Races):
+            found = [*_about_races(pattern, load), *_about_confirm(pattern.confirm)]
+        else:
+            found = [*_about_hot_spot(pattern), *_about_confirm(pattern.confirm)]
+        yield from (f"patterns[{index}].{problem}" for problem in found)
+
+
+def _about_races(races: Races, load: Load) -> Iterator[str]:
+    gap_max_ns = races.gap_max_ns
+    if len(load.servers) < 2:
+        yield "kind: races need two servers, there is one"
+    if gap_max_ns < races.gap_min_ns:
+        yield f"gap_max_ns: {gap_max_ns} is below gap_min_ns ({races.gap_min_ns})"
+    if gap_max_ns >= load.duration_ns:
+        yield f"gap_max_ns: {gap_max_ns} does not fit into duration_ns ({load.duration_ns})"
+
+
+def _about_hot_spot(spot: HotSpot) -> Iterator[str]:
+    if spot.hot_seats > spot.seats:
+        yield f"hot_seats: {spot.hot_seats} is more than seats ({spot.seats})"
+    if spot.hot_seats == spot.seats and spot.hot_share < 1:
+        yield "hot_share: must be 1 when every seat is hot"
+
+
+def _about_confirm(delay: ConfirmDelay) -> Iterator[str]:
+    if delay.max_ns < delay.min_ns:
+        yield f"confirm_max_ns: {delay.max_ns} is below confirm_min_ns ({delay.min_ns})"
 
 
 def _kind(value: Any) -> str:
