@@ -25,8 +25,8 @@ model_floor_s(int64_t ns)
 }
 
 /* ================================================== */
-/* A frequency in 2^-16 ppm, of an oscillator that runs at (RATE_ONE + drift), in
-   2^-64; both factors have a scale of RATE_ONE = 2^16 * 10^6 */
+/* A product of two frequencies of scale RATE_ONE = 2^16 * 10^6, in 2^-64.  Rounded
+   up, because readings are rounded down: a nanosecond comes when it is due. */
 
 static int64_t
 scale_rate(int128 rate)
@@ -34,7 +34,7 @@ scale_rate(int128 rate)
   const int128 divisor = 1000000000000LL;
   int128 x = rate * (1LL << 32);
 
-  return x / divisor - (x % divisor < 0);
+  return x / divisor + (x % divisor > 0);
 }
 
 /* ================================================== */
@@ -45,10 +45,10 @@ model_update_rate(struct set *s)
   const struct discipline *d = &s->disc;
   int128 oscillator = RATE_ONE + d->drift;
   int128 rate = (d->tick * RATE_PER_TICK + d->freq) * oscillator;
-  int64_t slew = scale_rate(SLEW_FREQ * oscillator);
+  int128 slew = s->line.slew_left < 0 ? -SLEW_FREQ : SLEW_FREQ;
 
   s->line.adj = scale_rate(rate - (int128)RATE_ONE * RATE_ONE);
-  s->line.slew_adj = s->line.slew_left < 0 ? -slew : slew;
+  s->line.slew_adj = scale_rate(slew * oscillator);
 }
 
 /* ================================================== */

@@ -1,0 +1,232 @@
+"""The arithmetic of a virtual clock against exact rational numbers.
+
+Every raw instant is chosen here, so nothing depends on when the test runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from clockpage import (
+    ADJ_FREQUENCY,
+    ADJ_OFFSET_SINGLESHOT,
+    ADJ_OFFSET_SS_READ,
+    ADJ_TICK,
+    FREQ_SCALE,
+    NS_PER_S,
+    ClockPage,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+RAW_NS = 1_000 * NS_PER_S
+WALL_NS = 1_700_000_000 * NS_PER_S + 123_456_789
+YEAR_NS = 366 * 86_400 * NS_PER_S
+RATE_ONE = 1_000_000 * FREQ_SCALE
+SLEW_RATE = Fraction(500, 10**6)
+
+spans = st.integers(0, YEAR_NS)
+short_spans = st.integers(0, 100 * NS_PER_S)
+ticks = st.integers(9_000, 11_000)
+freqs = st.integers(-500 * FREQ_SCALE, 500 * FREQ_SCALE)
+drifts = st.integers(-100_000 * FREQ_SCALE, 100_000 * FREQ_SCALE)
+slews_us = st.integers(-50_000, 50_000)
+
+NewPage = Callable[..., ClockPage]
+
+
+def exact_rate(tick: int, freq: int, drift: int) -> Fraction:
+    return (Fraction(tick, 10_000) + Fraction(freq, RATE_ONE)) * (1 + Fraction(drift, RATE_ONE))
+
+
+def set_rate(page: ClockPage, raw_ns: int, tick: int, freq: int, drift: int) -> None:
+    page.adjtimex(raw_ns, ADJ_TICK | ADJ_FREQUENCY, tick=tick, freq=freq)
+    page.set_drift(raw_ns, drift / FREQ_SCALE)
+
+
+@given(ticks, freqs, drifts, spans)
+def test_a_reading_is_exact_over_a_year(
+    new_page: NewPage, tick: int, freq: int, drift: int, span_ns: int
+) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    set_rate(page, RAW_NS, tick, freq, drift)
+    exact_ns = WALL_NS + span_ns * exact_rate(tick, freq, drift)
+    # The rate is rounded up to 2^-64, the reading down to a nanosecond.
+    assert -Fraction(span_ns, 2**64) <= exact_ns - page.read(RAW_NS + span_ns) < 1
+
+
+@given(spans)
+def test_a_true_clock_is_true_to_the_nanosecond(new_page: NewPage, span_ns: int) -> None:
+    assert new_page(RAW_NS, WALL_NS).read(RAW_NS + span_ns) == WALL_NS + span_ns
+
+
+changes = st.one_of(
+    st.tuples(st.just("drift"), drifts),
+    st.tuples(st.just("freq"), freqs),
+    st.tuples(st.just("tick"), ticks),
+    st.tuples(st.just("slew"), slews_us),
+    st.tuples(st.just("freeze"), st.integers(0, 1)),
+)
+
+
+def apply(page: ClockPage, raw_ns: int, change: tuple[str, int]) -> None:
+    kind, value = change
+    if kind == "drift":
+        page.set_drift(raw_ns, value / FREQ_SCALE)
+    elif kind == "freq":
+        page.adjtimex(raw_ns, ADJ_FREQUENCY, freq=value)
+    elif kind == "tick":
+        page.adjtimex(raw_ns, ADJ_TICK, tick=value)
+    elif kind == "slew":
+        page.adjtimex(raw_ns, ADJ_OFFSET_SINGLESHOT, offset=value)
+    else:
+        page.freeze(raw_ns, bool(value))
+
+
+@given(st.lists(st.tuples(short_spans, changes), max_size=8), st.lists(short_spans, min_size=1))
+def test_folding_changes_no_reading(
+    new_page: NewPage, steps: list[tuple[int, tuple[str, int]]], pauses_ns: list[int]
+) -> None:
+    plain, folded = new_page(RAW_NS, WALL_NS), new_page(RAW_NS, WALL_NS)
+    raw_ns = RAW_NS
+    for span_ns, change in steps:
+        folded.step(raw_ns + span_ns // 3, 0)
+        folded.step(raw_ns + span_ns // 2, 0)
+        raw_ns += span_ns
+        apply(plain, raw_ns, change)
+        apply(folded, raw_ns, change)
+    for pause_ns in pauses_ns:
+        raw_ns += pause_ns
+        folded.step(raw_ns, 0)
+        for later_ns in (0, 1, 999, NS_PER_S, YEAR_NS):
+            assert folded.read(raw_ns + later_ns) == plain.read(raw_ns + later_ns)
+
+
+@given(st.lists(st.tuples(short_spans, changes), max_size=12), st.lists(short_spans))
+def test_the_clock_is_continuous_and_never_runs_backwards(
+    new_page: NewPage, steps: list[tuple[int, tuple[str, int]]], offsets_ns: list[int]
+) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    raw_ns, wall_ns = RAW_NS, WALL_NS
+    for span_ns, change in steps:
+        for offset_ns in sorted(o for o in offsets_ns if o < span_ns):
+            assert page.read(raw_ns + offset_ns) >= wall_ns
+            wall_ns = page.read(raw_ns + offset_ns)
+        raw_ns += span_ns
+        before_ns = page.read(raw_ns)
+        assert before_ns >= wall_ns
+        apply(page, raw_ns, change)
+        wall_ns = page.read(raw_ns)
+        assert wall_ns == before_ns
+
+
+@given(slews_us, ticks, freqs, drifts, st.integers(0, NS_PER_S))
+def test_a_slew_ends_exactly(
+    new_page: NewPage, slew_us: int, tick: int, freq: int, drift: int, after_ns: int
+) -> None:
+    slewing, steady = new_page(RAW_NS, WALL_NS), new_page(RAW_NS, WALL_NS)
+    for page in (slewing, steady):
+        set_rate(page, RAW_NS, tick, freq, drift)
+    slewing.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=slew_us)
+    needed_ns = abs(slew_us) * 1_000 / (SLEW_RATE * (1 + Fraction(drift, RATE_ONE)))
+    end_ns = RAW_NS + ceil(needed_ns) + after_ns
+    assert slewing.read(end_ns) - steady.read(end_ns) == slew_us * 1_000
+    _, timex = slewing.adjtimex(end_ns, ADJ_OFFSET_SS_READ)
+    assert timex.offset == 0
+
+
+@given(slews_us, st.fractions(0, 1))
+def test_a_slew_runs_at_500_ppm(new_page: NewPage, slew_us: int, part: Fraction) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    page.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=slew_us)
+    span_ns = int(abs(slew_us) * 1_000 / SLEW_RATE * part)
+    direction = 1 if slew_us > 0 else -1
+    exact_ns = span_ns * SLEW_RATE * direction
+    slewed_ns = page.read(RAW_NS + span_ns) - WALL_NS - span_ns
+    assert -1 < slewed_ns - exact_ns <= 0
+    left = page.adjtimex(RAW_NS + span_ns, ADJ_OFFSET_SS_READ)[1].offset
+    # Microseconds, rounded away from zero: what is not done is left.
+    assert 0 <= abs(left) * 1_000 - abs(slew_us * 1_000 - slewed_ns) < 1_000
+
+
+def test_a_new_slew_replaces_the_old_one(new_page: NewPage) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    page.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=1_000)
+    middle_ns = RAW_NS + NS_PER_S
+    _, timex = page.adjtimex(middle_ns, ADJ_OFFSET_SINGLESHOT, offset=-500)
+    assert timex.offset == 500
+    end_ns = middle_ns + 10 * NS_PER_S
+    assert page.read(end_ns) == WALL_NS + 11 * NS_PER_S + 500_000 - 500_000
+
+
+def test_a_frozen_clock_stands_still_and_goes_on_from_there(new_page: NewPage) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    page.freeze(RAW_NS + 5, True)
+    assert page.read(RAW_NS + YEAR_NS) == WALL_NS + 5
+    page.freeze(RAW_NS + NS_PER_S, False)
+    assert page.read(RAW_NS + NS_PER_S + 7) == WALL_NS + 12
+
+
+def test_a_frozen_clock_can_be_set(new_page: NewPage) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    page.freeze(RAW_NS, True)
+    page.settime(RAW_NS + 1, 1_800_000_000)
+    assert page.read(RAW_NS + YEAR_NS) == 1_800_000_000 * NS_PER_S
+
+
+@pytest.mark.parametrize("ppm", [-100_001, 100_001])
+def test_an_absurd_oscillator_is_refused(new_page: NewPage, ppm: int) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    with pytest.raises(OSError, match="Invalid argument"):
+        page.set_drift(RAW_NS, ppm)
+    assert page.status(RAW_NS).seq == 0
+
+
+def test_an_instant_of_the_past_is_read_as_it_was(new_page: NewPage) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    for n in range(1, 21):
+        page.step(RAW_NS + n * NS_PER_S, NS_PER_S)
+    for n in range(21):
+        middle_ns = n * NS_PER_S + NS_PER_S // 2
+        assert page.read(RAW_NS + middle_ns) == WALL_NS + middle_ns + n * NS_PER_S
+    assert page.read(RAW_NS - 10) == WALL_NS - 10
+
+
+def test_an_instant_beyond_what_is_kept_is_read_with_the_oldest_set(new_page: NewPage) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    for n in range(1, 1_000):
+        page.step(RAW_NS + n, NS_PER_S)
+    oldest = 1_000 - 32
+    assert page.read(RAW_NS) == WALL_NS + oldest * NS_PER_S
+
+
+def test_changes_take_effect_in_order(new_page: NewPage) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    assert page.step(RAW_NS + 100, 7) == RAW_NS + 100
+    assert page.step(RAW_NS + 50, 7) == RAW_NS + 100
+    assert page.read(RAW_NS + 99) == WALL_NS + 99
+    assert page.read(RAW_NS + 100) == WALL_NS + 114
+
+
+def test_a_change_of_now_takes_effect_now(new_page: NewPage) -> None:
+    page = new_page(-1, WALL_NS)
+    before_ns = page.raw_now()
+    since_ns = page.step(-1, 3)
+    assert before_ns <= since_ns <= page.raw_now()
+    assert page.status().last_set_raw == since_ns
+    assert page.read(since_ns) - page.read(since_ns - 1) == 4
+
+
+def test_reset_makes_a_true_clock_as_after_boot(new_page: NewPage) -> None:
+    page, fresh = new_page(RAW_NS, WALL_NS), new_page(RAW_NS, WALL_NS)
+    set_rate(page, RAW_NS, 10_100, 77, 5_000)
+    page.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=10_000)
+    page.freeze(RAW_NS, True)
+    page.reset(RAW_NS, WALL_NS)
+    status, expected = page.status(RAW_NS + YEAR_NS), fresh.status(RAW_NS + YEAR_NS)
+    assert status.seq == 5
+    status.seq = 0
+    assert bytes(status) == bytes(expected)
