@@ -80,9 +80,15 @@ def test_a_key_given_twice() -> None:
 def test_aliases_are_refused_even_endless_ones() -> None:
     source = read("a: &x\n  b: *x\nc: &y {d: 1}\ne: *y\n", "x.yaml")
     assert said(source) == [
-        "x.yaml:1: a.b: aliases are not supported, write it out",
-        "x.yaml:3: e: aliases are not supported, write it out",
+        "x.yaml:2: a.b: aliases are not supported, write it out",
+        "x.yaml:4: e: aliases are not supported, write it out",
     ]
+
+
+def test_a_bomb_of_aliases_stays_small() -> None:
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    source = read("a0: &a0 [x]\n" + "\n".join(levels), "x.yaml")
+    assert len(source.problems) == 9 * 19
 
 
 @pytest.mark.parametrize("text", ["a: [1,\n", "a: b: c\n", "\t- a\n", "a: !!python/name:os\n", "%"])

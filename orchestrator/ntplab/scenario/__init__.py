@@ -5,6 +5,7 @@
 - base.py, nodes.py, workload.py, faults.py, models.py: what a scenario may say, key by key;
   models.py has the whole
 - problems.py: pydantic's errors in words, with file and line
+- salvage.py: what is left of a scenario without its broken parts, for the checks
 - checks.py: what no single key can know: names, times, ports, expectations
 - ntp_checks.py: that NTP is switched on the way it was switched off
 - load.py: the steps above, in order

@@ -1,7 +1,7 @@
 """What no single key can know: that names, times, ports and expectations fit together.
 
-Part of the first stage. The scenario may be a salvaged one, so names are also looked up in
-the plain data: a server whose clock is misspelt is still a server.
+Part of the first stage. The scenario may be a salvaged one, so names are looked up in the
+plain data: a server whose clock is misspelt is still a server.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ..units import NS_PER_S, format_duration
 from .models import Phase, Scenario
 from .nodes import DATABASE, OBSERVER
 from .problems import likely
+from .salvage import Salvaged
 from .source import Path, Source, printable
 from .types import DAY_NS
 from .workload import HotSpot, LoadPattern
@@ -26,23 +27,25 @@ UPSIDE_DOWN = "the first duration is the longer one"
 RESERVED = (DATABASE, OBSERVER)
 
 
-def check(
-    scenario: Scenario | None, source: Source, check_expectation: ExpectationCheck | None
-) -> Iterator[Problem]:
-    """Every problem across keys; `scenario` is None when nothing could be salvaged."""
-    names = _Names(source.data)
+def check(source: Source, check_expectation: ExpectationCheck | None) -> Iterator[Problem]:
+    """What can be said of the plain data, whatever else is wrong with it."""
     yield from _named_twice(source)
+    yield from _ports(source)
+    yield from _first_phase(source)
     if check_expectation:
-        yield from _expectations(source, names, check_expectation)
+        yield from _expectations(source, check_expectation)
+
+
+def check_sound(sound: Salvaged) -> Iterator[Problem]:
+    """What can be said of the sound parts of a scenario."""
+    scenario, names = sound.scenario, _Names(sound.source.data)
     if scenario is None:
         return
-    yield from _ports(source)
-    yield from _polls(scenario, source)
-    yield from _sources(scenario, source, names)
-    yield from _loads(scenario, source)
-    yield from _first_phase(scenario, source)
-    for phase in scenario.phases:
-        yield from _phase(scenario, phase, source, names)
+    yield from _polls(scenario, sound)
+    yield from _sources(scenario, sound, names)
+    yield from _loads(scenario, sound)
+    for index, phase in enumerate(scenario.phases):
+        yield from _phase(scenario, phase, ("phases", index), sound, names)
 
 
 class _Names:
@@ -83,9 +86,8 @@ def _named_twice(source: Source) -> Iterator[Problem]:
                 first.setdefault(name, path)
 
 
-def _expectations(
-    source: Source, names: _Names, check_expectation: ExpectationCheck
-) -> Iterator[Problem]:
+def _expectations(source: Source, check_expectation: ExpectationCheck) -> Iterator[Problem]:
+    names = _Names(source.data)
     for index, text in enumerate(_elements(source.data, "expect")):
         what = check_expectation(text, names.phases, names.servers) if isinstance(text, str) else ""
         if what:
@@ -105,38 +107,44 @@ def _ports(source: Source) -> Iterator[Problem]:
         first.setdefault(port, str(server.get("name", f"server {index}")))
 
 
-def _polls(scenario: Scenario, source: Source) -> Iterator[Problem]:
+def _first_phase(source: Source) -> Iterator[Problem]:
+    for phase in _elements(source.data, "phases")[:1]:
+        if isinstance(phase, dict) and phase.get("ntp", "keep") == "keep":
+            what = "the first phase has no NTP state to keep: write ntp: on or ntp: off"
+            yield source.problem(("phases", 0, "ntp"), what)
+
+
+def _polls(scenario: Scenario, sound: Salvaged) -> Iterator[Problem]:
     if scenario.ntp.minpoll > scenario.ntp.maxpoll:
         what = f"must be at least minpoll ({scenario.ntp.minpoll}), not '{scenario.ntp.maxpoll}'"
-        yield source.problem(("ntp", "maxpoll"), what)
+        yield sound.problem(("ntp", "maxpoll"), what)
 
 
-def _sources(scenario: Scenario, source: Source, names: _Names) -> Iterator[Problem]:
-    for server in scenario.servers:
+def _sources(scenario: Scenario, sound: Salvaged, names: _Names) -> Iterator[Problem]:
+    for number, server in enumerate(scenario.servers):
         for index, name in enumerate(server.ntp.sources or ()):
             if name not in names.time_servers:
-                path = (*_find(source, "servers", server.name), "ntp", "sources", index)
-                yield source.problem(
+                path = ("servers", number, "ntp", "sources", index)
+                yield sound.problem(
                     path, f"there is no time server '{name}'", likely(name, names.time_servers)
                 )
 
 
-def _loads(scenario: Scenario, source: Source) -> Iterator[Problem]:
+def _loads(scenario: Scenario, sound: Salvaged) -> Iterator[Problem]:
     """Patterns that cannot be played in the shortest phase that plays them."""
     default_ns = [phase.duration for phase in scenario.phases if phase.load is None]
     for index, pattern in enumerate(scenario.load):
         duration_ns = (min(default_ns, default=DAY_NS), max(default_ns, default=0))
-        yield from _pattern(scenario, source, ("load", index), pattern, *duration_ns)
-    for phase in scenario.phases:
-        base = (*_find(source, "phases", phase.name), "load")
+        yield from _pattern(scenario, sound, ("load", index), pattern, *duration_ns)
+    for number, phase in enumerate(scenario.phases):
         for index, pattern in enumerate(phase.load or ()):
-            path = (*base, index)
-            yield from _pattern(scenario, source, path, pattern, phase.duration, phase.duration)
+            path = ("phases", number, "load", index)
+            yield from _pattern(scenario, sound, path, pattern, phase.duration, phase.duration)
 
 
 def _pattern(
     scenario: Scenario,
-    source: Source,
+    sound: Salvaged,
     path: Path,
     pattern: LoadPattern,
     shortest_ns: int,
@@ -144,65 +152,49 @@ def _pattern(
 ) -> Iterator[Problem]:
     if pattern.rate * longest_ns / NS_PER_S > ARRIVALS_MAX:
         what = f"more than {ARRIVALS_MAX} arrivals in {format_duration(longest_ns)}"
-        yield source.problem((*path, "rate"), what)
+        yield sound.problem((*path, "rate"), what)
     if pattern.confirm_after[0] > pattern.confirm_after[1]:
-        yield source.problem((*path, "confirm_after"), UPSIDE_DOWN)
+        yield sound.problem((*path, "confirm_after"), UPSIDE_DOWN)
     if isinstance(pattern, HotSpot):
-        yield from _hot_spot(source, path, pattern)
+        yield from _hot_spot(sound, path, pattern)
         return
     if len(scenario.servers) < 2:
-        yield source.problem(path, "a race needs two servers, there is one")
+        yield sound.problem(path, "a race needs two servers, there is one")
     if pattern.gap[0] > pattern.gap[1]:
-        yield source.problem((*path, "gap"), UPSIDE_DOWN)
+        yield sound.problem((*path, "gap"), UPSIDE_DOWN)
     elif pattern.gap[1] >= shortest_ns:
         gap, duration = format_duration(pattern.gap[1]), format_duration(shortest_ns)
         what = f"{gap} does not fit into a phase of {duration}"
-        yield source.problem((*path, "gap"), what)
+        yield sound.problem((*path, "gap"), what)
 
 
-def _hot_spot(source: Source, path: Path, pattern: HotSpot) -> Iterator[Problem]:
+def _hot_spot(sound: Salvaged, path: Path, pattern: HotSpot) -> Iterator[Problem]:
     if pattern.hot_seats > pattern.seats:
         what = f"more hot seats ({pattern.hot_seats}) than seats ({pattern.seats})"
-        yield source.problem((*path, "hot_seats"), what)
+        yield sound.problem((*path, "hot_seats"), what)
     if pattern.hot_seats == pattern.seats and pattern.hot_share < 1:
-        yield source.problem((*path, "hot_share"), "must be 1 when every seat is hot")
+        yield sound.problem((*path, "hot_share"), "must be 1 when every seat is hot")
 
 
-def _first_phase(scenario: Scenario, source: Source) -> Iterator[Problem]:
-    """Asked of the file's first phase, not of the first that could be salvaged."""
-    first = scenario.phases[0]
-    path = _find(source, "phases", first.name)
-    if path == ("phases", 0) and first.ntp == "keep":
-        what = "the first phase has no NTP state to keep: write ntp: on or ntp: off"
-        yield source.problem((*path, "ntp"), what)
-
-
-def _phase(scenario: Scenario, phase: Phase, source: Source, names: _Names) -> Iterator[Problem]:
-    path = _find(source, "phases", phase.name)
+def _phase(
+    scenario: Scenario, phase: Phase, path: Path, sound: Salvaged, names: _Names
+) -> Iterator[Problem]:
     steered = [*names.servers, *([DATABASE] if scenario.database.ntp else [])]
     for index, name in enumerate(phase.servers or ()):
         if name not in steered:
             what = f"there is no server '{name}' whose NTP could be switched"
-            yield source.problem((*path, "servers", index), what, likely(name, steered))
+            yield sound.problem((*path, "servers", index), what, likely(name, steered))
     if phase.ntp == "on" and not names.time_servers:
-        yield source.problem((*path, "ntp"), "NTP cannot be on: there are no time_servers")
+        yield sound.problem((*path, "ntp"), "NTP cannot be on: there are no time_servers")
     for index, fault in enumerate(phase.faults):
         here = (*path, "faults", index)
         if fault.server not in names.nodes:
             what = f"there is no node '{fault.server}'"
-            yield source.problem((*here, "server"), what, likely(fault.server, names.nodes))
+            yield sound.problem((*here, "server"), what, likely(fault.server, names.nodes))
         elif fault.kind in ("ntp-on", "ntp-off") and fault.server not in steered:
             what = f"'{fault.server}' has no NTP that could be switched"
-            yield source.problem((*here, "server"), what)
+            yield sound.problem((*here, "server"), what)
         if fault.at >= phase.duration:
             at, duration = format_duration(fault.at), format_duration(phase.duration)
             what = f"{at} is not within the phase of {duration}"
-            yield source.problem((*here, "at"), what)
-
-
-def _find(source: Source, key: str, name: str) -> Path:
-    """The path of the element so named (elements move when others were salvaged away)."""
-    for index, element in enumerate(_elements(source.data, key)):
-        if isinstance(element, dict) and element.get("name") == name:
-            return (key, index)
-    return (key,)
+            yield sound.problem((*here, "at"), what)

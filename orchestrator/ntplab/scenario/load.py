@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import Problem, ScenarioError
-from .checks import ExpectationCheck, check
+from .checks import ExpectationCheck, check, check_sound
 from .models import Scenario
 from .ntp_checks import check_switching
-from .problems import salvage, to_problems
+from .problems import to_problems
+from .salvage import Salvaged
 from .source import override, read
 
 
@@ -51,17 +52,16 @@ def parse_scenario(
     if not isinstance(source.data, dict):
         raise ScenarioError([Problem(file, 1, "", "a scenario is a file of keys and values")])
     override(source, overrides)
-    scenario: Scenario | None
-    problems = list(source.problems)
+    problems = [*source.problems, *check(source, check_expectation)]
     try:
         scenario = Scenario.model_validate(source.data)
     except ValidationError as error:
         problems += to_problems(error, source)
-        scenario = salvage(source.data, error)
-    problems += check(scenario, source, check_expectation)
-    if scenario and not problems:
+    sound = Salvaged(source)
+    problems += check_sound(sound)
+    if not problems:
         # Follows the phases through, which only a sound scenario allows.
         problems += check_switching(scenario, source)
-    if problems or scenario is None:
+    if problems:
         raise ScenarioError(sorted(problems, key=lambda p: p.line))
     return scenario

@@ -1,12 +1,10 @@
 """pydantic's errors as `Problem`s: in words, with file, line and the likely meaning.
 
-Part of the first stage. Also `salvage`: what is left of a scenario once its broken parts are
-taken out, so that the checks across keys can run in the same round and a user sees all at once.
+Part of the first stage.
 """
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Iterable
 from typing import Any
@@ -30,14 +28,18 @@ _EXPECTED = {
     "model_type": "keys with values",
     "model_attributes_type": "keys with values",
 }
-_ROUNDS_MAX = 20
 
 
 def to_problems(error: ValidationError, source: Source) -> list[Problem]:
     """One problem for each thing pydantic found, in the order of the file."""
+    return [_problem(detail, source) for detail in causes(error, source.data)]
+
+
+def causes(error: ValidationError, data: Any) -> list[ErrorDetails]:
+    """What pydantic found in `data`, without what only follows from something else it found."""
     details = error.errors(include_url=False)
-    broken = {_path(d["loc"], source.data)[:-1] for d in details}
-    return [_problem(d, source) for d in details if not _follows(d, broken, source.data)]
+    broken = {path_of(detail["loc"], data)[:-1] for detail in details}
+    return [detail for detail in details if not _follows(detail, broken, data)]
 
 
 def likely(word: object, known: Iterable[str]) -> str:
@@ -46,31 +48,33 @@ def likely(word: object, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else ""
 
 
-def salvage(data: Any, error: ValidationError) -> Scenario | None:
-    """The scenario without the parts that `error` names; None if nothing useful is left."""
-    data = copy.deepcopy(data)
-    for _ in range(_ROUNDS_MAX):
-        paths = {_blamed(detail, data) for detail in error.errors(include_url=False)}
-        if () in paths:
-            return None
-        for path in sorted(paths, key=_last_first, reverse=True):
-            _remove(data, path)
-        try:
-            return Scenario.model_validate(data)
-        except ValidationError as next_error:
-            error = next_error
-    return None
+def path_of(loc: tuple[int | str, ...], data: Any) -> Path:
+    """pydantic's loc without the union tags it contains: only steps that lead into the data.
+
+    The last step may be a key that is not there (`missing`).
+    """
+    path: list[int | str] = []
+    here = data
+    for index, step in enumerate(loc):
+        last = index == len(loc) - 1
+        if isinstance(here, dict) and (step in here or last) and not _is_tag(step, here):
+            path.append(step)
+            here = here.get(step)
+        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+            path.append(step)
+            here = here[step]
+    return tuple(path)
 
 
 def _follows(detail: ErrorDetails, broken: set[Path], data: Any) -> bool:
     """A list counted as too short only because its elements are broken is no news."""
-    path = _path(detail["loc"], data)
+    path = path_of(detail["loc"], data)
     inside = any(len(b) >= len(path) and b[: len(path)] == path for b in broken)
     return detail["type"] == "too_short" and inside
 
 
 def _problem(detail: ErrorDetails, source: Source) -> Problem:
-    path = _path(detail["loc"], source.data)
+    path = path_of(detail["loc"], source.data)
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _known_keys(path[:-1], source.data)
@@ -116,24 +120,6 @@ def _one_of(source: Source, path: Path, given: Any, expected: str) -> Problem:
     return source.problem(path, what, likely(given, words))
 
 
-def _path(loc: tuple[int | str, ...], data: Any) -> Path:
-    """pydantic's loc without the union tags it contains: only steps that lead into the data.
-
-    The last step may be a key that is not there (`missing`).
-    """
-    path: list[int | str] = []
-    here = data
-    for index, step in enumerate(loc):
-        last = index == len(loc) - 1
-        if isinstance(here, dict) and (step in here or last) and not _is_tag(step, here):
-            path.append(step)
-            here = here.get(step)
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
-            path.append(step)
-            here = here[step]
-    return tuple(path)
-
-
 def _is_tag(step: int | str, here: dict[str, Any]) -> bool:
     return step not in here and step in (here.get("pattern"), here.get("kind"), here.get("name"))
 
@@ -176,23 +162,6 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for part in getattr(annotation, "__args__", ()) for m in _models_in(part)]
-
-
-def _blamed(detail: ErrorDetails, data: Any) -> Path:
-    """What to take out: the value itself, or its owner where a key is missing."""
-    path = _path(detail["loc"], data)
-    return path[:-1] if detail["type"] == "missing" else path
-
-
-def _last_first(path: Path) -> tuple[tuple[bool, int | str], ...]:
-    """Sort key by which list elements are removed from the end, so that indices stay true."""
-    return tuple((isinstance(step, str), step) for step in path)
-
-
-def _remove(data: Any, path: Path) -> None:
-    for step in path[:-1]:
-        data = data[step]
-    del data[path[-1]]
 
 
 def _show(value: Any) -> str:

@@ -109,23 +109,27 @@ class _Builder:
     def __init__(self, source: Source, loader: yaml.SafeLoader) -> None:
         self.source = source
         self.loader = loader
-        self.seen: set[int] = set()
+        self.built: set[int] = set()
+        """ids of the collections met so far: one met twice is an alias"""
 
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.source.origins.setdefault(path, Origin(self.source.file, node.start_mark.line + 1))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        if id(node) in self.seen or len(path) > DEPTH_MAX:
-            self._complain(node, path, "aliases are not supported, write it out")
+        if id(node) in self.built:
+            self._complain(path, "aliases are not supported, write it out")
+            return [] if isinstance(node, yaml.SequenceNode) else {}
+        if len(path) > DEPTH_MAX:
+            self._complain(path, f"nested more than {DEPTH_MAX} levels deep")
             return None
-        self.seen.add(id(node))
+        self.built.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
         return self._mapping(node, path)
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         if any("\ud800" <= c <= "\udfff" for c in node.value):
-            self._complain(node, path, "half a character (a lone surrogate) is not text")
+            self._complain(path, "half a character (a lone surrogate) is not text")
             return None
         return self.loader.construct_object(node)
 
@@ -136,16 +140,16 @@ class _Builder:
             here = (*path, key)
             if key in result:
                 first = self.source.origins[here].line
-                self._complain(key_node, path, f"key '{key}' is given twice, first on line {first}")
+                self._complain(path, f"key '{key}' is given twice, first on line {first}", key_node)
                 continue
             self.source.origins[here] = Origin(self.source.file, key_node.start_mark.line + 1)
             result[key] = None
             result[key] = self.build(value_node, here)
         return result
 
-    def _complain(self, node: yaml.Node, path: Path, what: str) -> None:
+    def _complain(self, path: Path, what: str, node: yaml.Node | None = None) -> None:
         where = printable(".".join(str(step) for step in path))
-        line = node.start_mark.line + 1
+        line = node.start_mark.line + 1 if node else self.source.origin(path).line
         self.source.problems.append(Problem(self.source.file, line, where, printable(what)))
 
 
