@@ -64,14 +64,14 @@ def parse_tracking(line: str) -> Tracking:
 
 
 def ask(host: str) -> Tracking | None:
-    """What chronyd at `host` believes; None when it does not answer."""
+    """What chronyd at `host` believes; None when it does not answer, or not sensibly."""
     try:
         answer = subprocess.run(
             chronyc(host), capture_output=True, text=True, timeout=CHRONYC_TIMEOUT_S, check=False
         )
-    except subprocess.TimeoutExpired:
+        return parse_tracking(answer.stdout) if answer.returncode == 0 else None
+    except (subprocess.TimeoutExpired, ValueError):
         return None
-    return parse_tracking(answer.stdout) if answer.returncode == 0 else None
 
 
 def chronyc(host: str) -> Sequence[str]:
