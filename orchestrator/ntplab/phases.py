@@ -21,7 +21,7 @@ from .events import (
     PhaseMeasuring,
     PhaseStarted,
 )
-from .faults import bend, check_dates, strike, switch_ntp
+from .faults import bend, check_dates, reset_clocks, strike, switch_ntp
 from .faults.handle import each
 from .lab import Lab
 from .plan import ClockSetting, FaultPlan, PhasePlan
@@ -90,7 +90,7 @@ class PhaseRunner:
 
     def _set_clock(self, phase: PhasePlan, setting: ClockSetting) -> None:
         lab, asked_ns = self.lab.handle, self.lab.now_ns()
-        bend(lab, setting.node, "reset")
+        reset_clocks(lab, [setting.node])
         bend(lab, setting.node, "set", setting.offset_ns)
         seen = bend(lab, setting.node, "drift", setting.drift_ppm)
         divergence_ns = int(seen["divergence_ns"][setting.node])

@@ -12,6 +12,8 @@ from rich.table import Table
 
 from ..errors import NtplabError, ScenarioError
 
+WIDTH_WITHOUT_TERMINAL = 200
+
 
 class Output:
     """One for the process. rich honors NO_COLOR and drops styles where there is no terminal."""
@@ -19,7 +21,9 @@ class Output:
     def __init__(self) -> None:
         self.verbose = False
         self.quiet = False
-        self.data = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        # Into a file or a pipe nothing is cut to the width of a terminal that is not there.
+        width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+        self.data = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
         self.words = Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
     def configure(self, *, verbose: bool, quiet: bool) -> None:
@@ -47,10 +51,10 @@ class Output:
         self.data.print(text, markup=False)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A plain table on stdout; the first column left, the others right."""
+        """A plain table on stdout; the first column left, the others right; headers may wrap."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for index, column in enumerate(columns):
-            table.add_column(column, justify="right" if index else "left", no_wrap=True)
+            table.add_column(column, justify="right" if index else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
         self.data.print(table)

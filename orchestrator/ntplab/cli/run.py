@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..analysis import Results
-from ..errors import ExitCode, NtplabError
+from ..errors import ExitCode
 from ..evidence import RunDirectory
 from ..run import RunRequest
 from ..run import run as run_experiment
@@ -58,7 +58,7 @@ def perform(wanted: RunRequest) -> tuple[RunDirectory, Results]:
     with Narrator(out, wanted.plan) as narrator:
         try:
             return run_experiment(wanted, driver, narrator)
-        except (NtplabError, KeyboardInterrupt):
+        except BaseException:
             if narrator.directory:
                 out.say(f"what was collected is in {narrator.directory}")
             raise
