@@ -27,6 +27,10 @@ class DockerImages:
     def __init__(self, api: docker.APIClient | None = None) -> None:
         self._api = api or connect()
 
+    def close(self) -> None:
+        """Hang up; the lab goes on."""
+        self._api.close()
+
     def image_id(self, image: str) -> str | None:
         found = self._inspect_image(image)
         return None if found is None else str(found["Id"])

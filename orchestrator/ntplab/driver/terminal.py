@@ -72,7 +72,7 @@ def _copy_output(stream: ExecStream, with_tty: bool) -> None:
 def _raw(fd: int) -> Iterator[None]:
     """Keys go to the command one by one, Ctrl-C included."""
     before = termios.tcgetattr(fd)
-    tty.setraw(fd)
+    tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is kept
     try:
         yield
     finally:
