@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from booking.policy import Record
+T = TypeVar("T")
 
 
-class Once:
+class Once(Generic[T]):
     """Requests with the same key share one run and its outcome, errors included."""
 
     def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[Record]] = {}
+        self._running: dict[str, asyncio.Task[T]] = {}
 
-    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, Record]]) -> Record:
+    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The outcome of `work`, or of the run of `key` that is under way.
 
         A caller that is cancelled leaves the run to those who wait with it.

@@ -89,9 +89,16 @@ class Outbox(Protocol):
     def push(self, claim: Claim) -> None: ...
 
 
+class NoOutbox:
+    """For policies that keep everything in a shared database."""
+
+    def push(self, claim: Claim) -> None:
+        """Nobody needs telling."""
+
+
 @dataclass(frozen=True)
 class Surroundings:
-    """All that a policy may touch. `outbox` does nothing for policies that do not replicate."""
+    """All that a policy may touch."""
 
     server: str
     pool: asyncpg.Pool[asyncpg.Record]

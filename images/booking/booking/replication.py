@@ -27,13 +27,6 @@ CONNECTIONS_PER_PEER = 16
 _log = logging.getLogger("booking.replication")
 
 
-class NoOutbox:
-    """For policies that keep everything in a shared database."""
-
-    def push(self, claim: Claim) -> None:
-        """Nobody needs telling."""
-
-
 class PeerOutbox:
     """Pushes to `peers` (name to URL). Made inside the event loop; close it there."""
 

@@ -8,7 +8,7 @@ import logging
 import math
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -16,9 +16,11 @@ from booking import clocks, database, measurements
 from booking.chrony import Belief, Watch
 from booking.config import Settings
 from booking.metrics import Metrics
-from booking.policy import Policy, Surroundings
+from booking.policy import NoOutbox, Outbox, Policy, Surroundings
 from booking.problems import ProblemError
-from booking.replication import NoOutbox, PeerOutbox
+
+if TYPE_CHECKING:
+    from booking.replication import PeerOutbox
 
 POOL_CLOSE_S = 1.0
 
@@ -100,8 +102,12 @@ class Service:
 
     def _make_policy(self, pool: asyncpg.Pool[asyncpg.Record]) -> Policy:
         settings = self.settings
-        outbox: PeerOutbox | NoOutbox = NoOutbox()
+        outbox: Outbox = NoOutbox()
         if settings.policy.replicates:
+            # Imported here: the HTTP client takes a sixth of the start, and shared databases
+            # need none.
+            from booking.replication import PeerOutbox
+
             outbox = self._outbox = PeerOutbox(settings.peers, self.metrics)
         around = Surroundings(settings.node, pool, self.clock, outbox, new_id)
         return settings.policy(settings.params, around)

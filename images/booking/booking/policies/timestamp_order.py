@@ -84,7 +84,7 @@ class TimestampOrder(DecidesAtOnce):
         super().__init__(params, around)
         self._lowest: dict[str, Claim] = {}
         self._unsettled: dict[str, Claim] = {}
-        self._once = Once()
+        self._once: Once[Record] = Once()
 
     async def start(self) -> None:
         for row in await self.around.pool.fetch(_LOWEST_OF_EACH_SEAT):
