@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ..evidence import Event, Manifest
 from .bookings import PhaseRecords
 from .clocks import GAP_NS_MAX, Clocks, ClockSeries, gaps
-from .phases import PhaseSpan
+from .phases import PhaseSpan, ntp_switches
 from .results import PhaseEvidence, SkewSeen
 
 SKEW_ERROR_NS_MAX = 1_000_000
@@ -40,12 +40,15 @@ def examine(
         gaps(series.lab_ns, span.start_ns, span.end_ns, LATE_PERIODS * period_ns)
         for series in inside.values()
     ]
-    skews = _skews(span, manifest, clocks)
+    down = _down(span, manifest.servers, events)
+    # A dead server has no clock to set and no NTP to switch; that it was down is reported.
+    alive = [name for name in manifest.servers if name not in down]
+    skews = _skews(span, manifest, alive, clocks)
     evidence = PhaseEvidence(
         clock_samples=sum(len(series) for series in inside.values()),
         sampling_gaps=max((count for count, _ in late), default=0),
         longest_gap_ns=max((longest for _, longest in late), default=0),
-        servers_down=_down(span, manifest.servers, events),
+        servers_down=down,
         skew_seen=skews,
         faults_seen=_faults_seen(span, events),
     )
@@ -54,7 +57,7 @@ def examine(
         *(f"{name}: its clock was never sampled" for name, s in inside.items() if not len(s)),
         *_gap(evidence, inside),
         *(_skew_words(name, skew) for name, skew in skews.items() if not skew.ok),
-        *_ntp(span, manifest.servers, events),
+        *_ntp(span, alive, events),
         *_faults(span, events),
     ]
     evidence.complete = not evidence.missing
@@ -79,14 +82,16 @@ def _gap(evidence: PhaseEvidence, inside: dict[str, ClockSeries]) -> Iterator[st
         yield f"the clocks were not sampled for {evidence.longest_gap_ns / 1e9:.1f} s"
 
 
-def _skews(span: PhaseSpan, manifest: Manifest, clocks: Clocks) -> dict[str, SkewSeen]:
+def _skews(
+    span: PhaseSpan, manifest: Manifest, servers: Sequence[str], clocks: Clocks
+) -> dict[str, SkewSeen]:
     """The clocks as the phase set them, where no NTP has moved them since."""
     if span.plan.clocks == "keep" or span.start_ns is None:
         return {}
     elapsed_ns = span.start_ns - (span.begun_ns or span.start_ns)
     seen: dict[str, SkewSeen] = {}
     for name, skew in sorted(manifest.skews.items()):
-        if name in span.plan.steered or name not in manifest.servers:
+        if name in span.plan.steered or name not in servers:
             continue
         skewed = span.plan.clocks == "skewed"
         asked_ns = skew.offset_ns if skewed else 0
@@ -108,15 +113,11 @@ def _ntp(span: PhaseSpan, servers: Sequence[str], events: Sequence[Event]) -> It
     wanted = span.plan.ntp
     if wanted == "keep":
         return
-    before = [e for e in events if e.name == "ntp.switched" and _not_after(e, span)]
+    before = [switch for switch in ntp_switches(events) if switch.lab_ns <= (span.start_ns or 0)]
     for name in (node for node in span.plan.switched if node in servers):
-        last = next((e for e in reversed(before) if e.node == name), None)
-        if last is None or last.fields.get("state") != wanted:
+        states = [switch.state for switch in before if switch.node == name]
+        if not states or states[-1] != wanted:
             yield f"{name}: NTP {wanted} was not seen in force"
-
-
-def _not_after(event: Event, span: PhaseSpan) -> bool:
-    return span.start_ns is not None and event.lab_ns <= span.start_ns
 
 
 def _faults(span: PhaseSpan, events: Sequence[Event]) -> Iterator[str]:
@@ -132,15 +133,10 @@ def _faults(span: PhaseSpan, events: Sequence[Event]) -> Iterator[str]:
 
 def _shown(span: PhaseSpan, events: Sequence[Event]) -> Iterator[tuple[str | None, str]]:
     """(node, kind of fault) of all that came into force while the phase was measured."""
+    start_ns, end_ns = span.start_ns or 0, span.end_ns or 0
     for event in events:
-        if span.start_ns is None or not span.start_ns <= event.lab_ns <= (span.end_ns or 0):
-            continue
-        if event.name == "fault.in_force":
+        if event.name == "fault.in_force" and start_ns <= event.lab_ns <= end_ns:
             yield event.node, str(event.fields.get("kind"))
-        elif event.name == "ntp.switched":
-            yield event.node, f"ntp-{event.fields.get('state')}"
-        elif event.name == "node.died":
-            yield event.node, "kill"
 
 
 def _faults_seen(span: PhaseSpan, events: Sequence[Event]) -> list[str]:

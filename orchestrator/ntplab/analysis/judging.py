@@ -80,7 +80,7 @@ def _verdict(results: Results, events: Sequence[Event]) -> tuple[Verdict, list[s
     is wrong. Missing evidence is unknown, also where every expectation happens to hold.
     """
     violated = [
-        f"{phase.name}: {phase.bookings.unexplained} double bookings are unexplained"
+        f"{phase.name}: unexplained double bookings: {phase.bookings.unexplained}"
         for phase in results.phases
         if phase.bookings.unexplained
     ]
@@ -100,7 +100,7 @@ def _unknown(results: Results, events: Sequence[Event]) -> list[str]:
         f"{phase.name}: {what}" for phase in results.phases for what in phase.evidence.missing
     ]
     reasons += [
-        f"{phase.name}: {phase.bookings.undetermined} double bookings cannot be judged"
+        f"{phase.name}: double bookings that cannot be judged: {phase.bookings.undetermined}"
         for phase in results.phases
         if phase.bookings.undetermined
     ]

@@ -1,8 +1,8 @@
-"""When each phase began, was measured and ended, from the events."""
+"""When each phase began, was measured and ended, and when NTP was switched, from the events."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..evidence import Event, Manifest, ManifestPhase
@@ -69,3 +69,25 @@ def _span(phase: ManifestPhase, events: Sequence[Event], last_sample_ns: int | N
 def _followed(ended: Event, events: Sequence[Event]) -> bool:
     after = events[events.index(ended) + 1 :]
     return any(event.name in ("phase.started", "run.ended") for event in after)
+
+
+@dataclass(frozen=True)
+class NtpSwitch:
+    """NTP of one node seen switched at `lab_ns`, `state` "on" or "off"; asked for before."""
+
+    node: str
+    state: str
+    lab_ns: int
+    asked_ns: int
+
+
+def ntp_switches(events: Sequence[Event]) -> Iterator[NtpSwitch]:
+    """Every switch of NTP, by a phase or as a fault within one, in the order seen."""
+    for event in events:
+        state = event.fields.get("state") if event.name == "ntp.switched" else None
+        kind = str(event.fields.get("kind")) if event.name == "fault.in_force" else ""
+        if kind in ("ntp-on", "ntp-off"):
+            state = kind.removeprefix("ntp-")
+        if state is not None and event.node is not None:
+            asked_ns = int(event.fields.get("asked_ns", event.lab_ns))
+            yield NtpSwitch(event.node, str(state), event.lab_ns, asked_ns)

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from ..evidence import Event, Evidence
 from .clocks import Clocks, ClockSeries, quantile
-from .phases import PhaseSpan
+from .phases import PhaseSpan, ntp_switches
 from .results import ServerSync, Sync
 
 ONE_MS_NS = 1_000_000
@@ -109,11 +109,13 @@ def _server(
 
 def _switched_on_ns(server: str, span: PhaseSpan, events: Sequence[Event]) -> int | None:
     """When NTP on was last asked for in this phase; None if it was not, or was undone."""
-    switches = [e for e in events if e.name == "ntp.switched" and e.phase == span.name]
-    last = next((e for e in reversed(switches) if e.node == server), None)
-    if last is None or last.fields.get("state") != "on":
-        return None
-    return int(last.fields.get("asked_ns", last.lab_ns))
+    begun_ns, end_ns = span.begun_ns or 0, span.end_ns or 0
+    switches = [
+        switch
+        for switch in ntp_switches(events)
+        if switch.node == server and begun_ns <= switch.lab_ns <= end_ns
+    ]
+    return switches[-1].asked_ns if switches and switches[-1].state == "on" else None
 
 
 def _checks(

@@ -145,7 +145,7 @@ def test_an_unexplained_double_booking_is_violated_whatever_was_expected(
     results = finished(simulation.play(SimPhase("off", "off", races(1, 900 * MS), TRUE)))
     assert phase(results, "off").bookings.unexplained == 1
     assert results.verdict == "violated"
-    assert "1 double bookings are unexplained" in results.reasons[0]
+    assert "unexplained double bookings: 1" in results.reasons[0]
 
 
 def test_a_policy_that_never_double_books_explains_nothing(tmp_path: Path) -> None:
@@ -302,6 +302,41 @@ def test_a_planned_fault_must_be_seen(tmp_path: Path, shown: bool) -> None:
     results = finished(simulation.play(steps))
     missing = phase(results, "off").evidence.missing
     assert missing == ([] if shown else ["lyon: fault step was not seen in force"])
+
+
+def test_a_server_that_died_is_reported_and_does_not_make_it_unknown(tmp_path: Path) -> None:
+    """Its NTP cannot be switched in the next phase, and nobody expects it to be."""
+    control = SimPhase("control", "off", RACES, TRUE)
+    off = SimPhase("off", "off", RACES, TRUE)
+    run = Simulation(tmp_path).play(control, off)
+    path = run.path / "events.jsonl"
+    lines = path.read_text().splitlines()
+    died = {"lab_ns": START_NS + 3 * S, "event": "node.died", "node": "lyon", "exit_code": 137}
+    lines = [x for x in lines if '"lyon"' not in x or '"control"' in x]
+    path.write_text("\n".join([*lines[:4], json.dumps(died), *lines[4:]]) + "\n")
+    results = finished(run)
+    assert (results.verdict, results.reasons) == ("met", [])
+    assert results.notes == ["lyon died (exit code 137)"]
+    assert [p.evidence.servers_down for p in results.phases] == [["lyon"], ["lyon"]]
+
+
+def test_ntp_switched_on_as_a_fault_is_timed_from_then(tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path)
+    fault = {"node": "lyon", "kind": "ntp-on"}
+    back = {"paris": constant(0), "lyon": arriving(START_NS + 2 * S, 700 * MS)}
+    original = simulation._load
+
+    def load(phase: SimPhase, load_ns: int, end_ns: int) -> None:
+        original(phase, load_ns, end_ns)
+        simulation.now_ns = START_NS + 2 * S
+        simulation.event("fault.in_force", phase="off", **fault)
+
+    simulation._load = load  # type: ignore[method-assign]
+    run = simulation.play(SimPhase("off", "off", RACES, back, clocks="skewed", faults=[fault]))
+    off = phase(finished(run), "off")
+    assert off.evidence.missing == []
+    assert off.sync.servers["lyon"].seconds_to_1ms == pytest.approx(0.7)
+    assert (off.sync.servers["paris"].measured, off.sync.seconds_to_1ms) == (False, 0.7)
 
 
 def test_a_gap_in_sampling_is_unknown(tmp_path: Path) -> None:
