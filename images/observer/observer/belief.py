@@ -24,8 +24,8 @@ from typing import Any
 from .output import Emit
 from .schedule import NS_PER_S, Schedule
 
-CHRONYC_TIMEOUT_S = 5.0
-"""Only for a chronyc that hangs: it gives up by itself within a second."""
+CHRONYC_TIMEOUT_S = 2.0
+"""For a name that cannot be resolved; a silent daemon chronyc gives up within a second."""
 
 
 @dataclass(frozen=True)

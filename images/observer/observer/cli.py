@@ -2,6 +2,9 @@
 
 Each command prints one JSON document; the main process prints one a line, for ever. Exit
 codes: 0 done, 1 it could not be done or did not come true in time, 2 it makes no sense.
+
+What only one command needs is imported by it: a fault is waited for, and most of the time it
+takes is Python importing modules.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from . import faults, waiting
+from . import faults
 from .config import (
     ANCHOR_VARIABLE,
     CONFIG_VARIABLE,
@@ -22,7 +25,6 @@ from .config import (
 )
 from .output import JsonLines
 from .pages import PageError, raw_ns
-from .service import serve
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -45,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(_: argparse.Namespace) -> int:
+    from .service import serve
+
     serve(config_from_environment(), anchor_from_environment(), JsonLines())
     return 0
 
@@ -75,11 +79,13 @@ def _bend(name: str, fault: Callable[[argparse.Namespace], faults.Fault]) -> Com
     return command
 
 
-def _wait(name: str, probe: waiting.Probe) -> Command:
+def _wait(name: str) -> Command:
     """The command that waits for all its targets."""
 
     def command(arguments: argparse.Namespace) -> int:
-        found = waiting.wait_for_all(arguments.target, probe, arguments.timeout_s)
+        from .waiting import PROBES, wait_for_all
+
+        found = wait_for_all(arguments.target, PROBES[name], arguments.timeout_s)
         JsonLines()({"t": name, **found})
         for target, state in found["targets"].items():
             if state["error"] is not None:
@@ -130,11 +136,11 @@ def _add_faults(commands: _Commands) -> None:
 
 
 def _add_waits(commands: _Commands) -> None:
-    for name, probe, metavar, describe in (
-        ("wait-http", waiting.probe_http, "URL", "wait until every URL answers 200"),
-        ("wait-ntp", waiting.probe_ntp, "NODE", "wait until every node's chronyd answers"),
+    for name, metavar, describe in (
+        ("wait-http", "URL", "wait until every URL answers 200"),
+        ("wait-ntp", "NODE", "wait until every node's chronyd answers"),
     ):
-        parser = _add(commands, name, _wait(name, probe), describe)
+        parser = _add(commands, name, _wait(name), describe)
         parser.add_argument("target", nargs="+", metavar=metavar)
         _add_number(parser, "--timeout-s", float, "give up after this many seconds")
 

@@ -55,3 +55,7 @@ def probe_http(url: str) -> str | None:
 def probe_ntp(host: str) -> str | None:
     """Whether chronyd at `host` answers chronyc."""
     return None if belief.ask(host) else "chronyd does not answer"
+
+
+PROBES: Mapping[str, Probe] = {"wait-http": probe_http, "wait-ntp": probe_ntp}
+"""The command that waits, and how it asks."""
