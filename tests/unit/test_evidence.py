@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,8 +136,6 @@ def test_sealing_again_after_a_kill_between_rename_and_removal(run: RunDirectory
 
 
 def test_sealing_is_done_in_row_groups(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pyarrow.parquet as pq
-
     monkeypatch.setattr("ntplab.evidence.sealing.ROW_GROUP_ROWS", 10)
     with SpoolWriter(run) as spool:
         spool.append("clock", (clock_row(t) for t in range(25)))
@@ -165,6 +165,30 @@ def test_damage_that_is_not_a_torn_end_is_an_error_with_its_line(run: RunDirecto
     with pytest.raises(EvidenceError, match=r"clock\.jsonl: damaged"):
         rows_of(run, "clock")
     (run.evidence / "clock.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(EvidenceError, match="cannot be read as Parquet"):
+        rows_of(run, "clock")
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_columns_come_in_the_order_asked_for(run: RunDirectory, sealed: bool) -> None:
+    with SpoolWriter(run) as spool:
+        spool.append("clock", [clock_row(7)])
+    if sealed:
+        seal(run)
+    table = Evidence(run).table("clock", ["node", "lab_ns"])
+    assert (table.column_names, table.to_pylist()) == (
+        ["node", "lab_ns"],
+        [{"node": "lyon", "lab_ns": 7}],
+    )
+
+
+def test_parquet_of_another_shape_or_with_broken_text_is_damage(run: RunDirectory) -> None:
+    path = run.evidence / "clock.parquet"
+    pq.write_table(pa.table({name: ["x"] for name in TABLES["clock"].names}), path)
+    with pytest.raises(EvidenceError, match="columns are not those expected"):
+        rows_of(run, "clock")
+    broken = pa.array([b"\xed\x20"]).view(pa.string())
+    pq.write_table(pa.table([[1], broken, [1], [1]], schema=TABLES["clock"]), path)
     with pytest.raises(EvidenceError, match="cannot be read as Parquet"):
         rows_of(run, "clock")
 

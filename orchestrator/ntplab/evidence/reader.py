@@ -80,11 +80,8 @@ class Evidence:
         keep: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
     ) -> pa.Table:
         """A table in memory; `keep` thins out each batch first."""
-        schema = TABLES[name]
-        if columns is not None:
-            schema = pa.schema([schema.field(column) for column in columns])
-        batches = self.batches(name, columns)
-        return pa.Table.from_batches((keep(b) if keep else b for b in batches), schema=schema)
+        batches = (keep(b) if keep else b for b in self.batches(name, columns))
+        return pa.Table.from_batches(batches, schema=_schema(name, columns))
 
     def _paths(self, table: str) -> tuple[Path, Path]:
         return self.run.evidence / f"{table}.parquet", self.run.evidence / f"{table}.jsonl"
@@ -92,11 +89,17 @@ class Evidence:
     def _parquet(
         self, path: Path, columns: Sequence[str] | None, rows: int
     ) -> Iterator[pa.RecordBatch]:
+        schema = _schema(path.stem, columns)
         try:
             with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(batch_size=rows, columns=columns)
-        except (pa.ArrowException, OSError) as error:
-            first_line = str(error).splitlines()[0]
+                for batch in file.iter_batches(batch_size=rows, columns=schema.names):
+                    batch = batch.select(schema.names)
+                    batch.validate(full=True)
+                    if not batch.schema.equals(schema):
+                        raise EvidenceError(f"{path}: damaged: its columns are not those expected")
+                    yield batch
+        except (pa.ArrowException, OSError, ValueError) as error:
+            first_line = str(error).partition("\n")[0]
             raise EvidenceError(f"{path}: cannot be read as Parquet: {first_line}") from error
 
     def _spooled(
@@ -132,6 +135,12 @@ class Evidence:
             return Event(int(fields.pop("lab_ns")), str(fields.pop("event")), fields)
         except (KeyError, TypeError, ValueError) as error:
             raise EvidenceError(f"{path}: damaged: an event without time or name") from error
+
+
+def _schema(table: str, columns: Sequence[str] | None) -> pa.Schema:
+    """The schema of a table, or of some of its columns in the order asked for."""
+    whole = TABLES[table]
+    return whole if columns is None else pa.schema([whole.field(name) for name in columns])
 
 
 def _batch(
