@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SCENARIOS, Cli, end, events, labelled, wait_for
+
+from .kit import SCENARIOS, Cli, end, events, labelled, wait_for
 
 BRIEF = str(SCENARIOS / "brief.yaml")
 

@@ -14,11 +14,17 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
     """Print a run's results on stdout."""
     out.table(
         [
-            "phase", "NTP", "clocks apart", "contested", "opportunities",
-            "double bookings", "of them (95 %)", "unexplained", "latency p95",
+            "phase",
+            "NTP",
+            "clocks\napart",
+            "oppor-\ntunities",
+            "double\nbookings",
+            "of them\n(95 %)",
+            "un-\nexplained",
+            "latency\np95",
         ],
         [_row(phase) for phase in results.phases],
-    )  # fmt: skip
+    )
     _show_double_bookings(results, explanations)
     out.text("")
     for expectation in results.expectations:
@@ -42,10 +48,9 @@ def _row(phase: PhaseResult) -> tuple[str, ...]:
         phase.name,
         phase.ntp or "-",
         "?" if apart_ns is None else format_divergence(apart_ns).lstrip("+"),
-        str(bookings.contested_seats),
         str(bookings.opportunities),
         str(bookings.double_bookings),
-        f"{bookings.rate:.0%} ({low:.0%} to {high:.0%})" if bookings.rate_trials else "-",
+        f"{bookings.rate:.0%} ({low:.0%}-{high:.0%})" if bookings.rate_trials else "-",
         str(bookings.unexplained),
         "-" if p95 is None else f"{p95:.0f} ms",
     )
