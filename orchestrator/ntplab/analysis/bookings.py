@@ -9,11 +9,12 @@ it is per contested seat. `rate_of` and `rate_trials` say which and of how many.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..evidence import Evidence, Manifest
+from ..evidence import Event, Evidence, Manifest
 from .attempts import Attempts, load_attempts
 from .claims import Claim, Records, claims_by_seat, load_records
 from .clocks import Clocks
@@ -23,6 +24,9 @@ from .intervals import wilson
 from .inversions import count_inversions
 from .phases import PhaseSpan
 from .results import Bookings, ClaimDetail, DoubleBooking, PairExplanation
+
+CLOCK_FAULTS = ("date", "offset", "step", "clock")
+"""Kinds of fault.in_force that leave a clock where it says; `clock` is a phase's setting."""
 
 Status = Literal["explained", "unexplained", "undetermined"]
 
@@ -46,7 +50,13 @@ def load_phase(evidence: Evidence, phase: str) -> PhaseRecords:
     return PhaseRecords(attempts, records, by_seat)
 
 
-def judge(seen: PhaseRecords, manifest: Manifest, clocks: Clocks, span: PhaseSpan) -> Bookings:
+def judge(
+    seen: PhaseRecords,
+    manifest: Manifest,
+    clocks: Clocks,
+    span: PhaseSpan,
+    events: Sequence[Event],
+) -> Bookings:
     """Every figure about bookings of one phase."""
     model = model_of(manifest.policy)
     lag_ns = seen.records.lag_median_ns()
@@ -54,7 +64,7 @@ def judge(seen: PhaseRecords, manifest: Manifest, clocks: Clocks, span: PhaseSpa
     world = World(clocks, seen.records.holders, manifest.clock_error_ns, whole)
     doubles = double_bookings(seen.by_seat, model, world)
     contested = {seat: claims for seat, claims in seen.by_seat.items() if is_contested(claims)}
-    injected = _injected(manifest, span, lag_ns or 0)
+    injected = _injected(manifest, span, events, lag_ns or 0)
     opportunities = sum(model.opportunity(claims, injected) for claims in contested.values())
     findings = receipt_findings(seen.attempts, seen.records) if whole else []
     every_claim = [claim for claims in seen.by_seat.values() for claim in claims]
@@ -150,11 +160,14 @@ def _detail(claim: Claim, world: World) -> ClaimDetail:
     )
 
 
-def _injected(manifest: Manifest, span: PhaseSpan, lag_ns: int) -> Injected:
+def _injected(
+    manifest: Manifest, span: PhaseSpan, events: Sequence[Event], lag_ns: int
+) -> Injected:
     parameters = manifest.policy_params
     return Injected(
         skews=manifest.skews,
         start_ns=span.start_ns or 0,
+        struck=_struck(events),
         stability_ns=int(parameters.get("stability_ns") or 0),
         ttl_ns=int(parameters.get("ttl_ns") or 0),
         lag_ns=lag_ns,
@@ -171,3 +184,14 @@ def _with_rate(bookings: Bookings) -> Bookings:
     bookings.rate = doubles / trials if trials else 0.0
     bookings.ci95 = wilson(doubles, trials)
     return bookings
+
+
+def _struck(events: Sequence[Event]) -> dict[str, list[tuple[int, int | None]]]:
+    """Where faults put the clocks, until a phase sets them anew (None), by server."""
+    struck: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+    for event in events:
+        kind = event.fields.get("kind")
+        if event.name == "fault.in_force" and event.node and kind in CLOCK_FAULTS:
+            left_ns = None if kind == "clock" else event.fields.get("divergence_ns")
+            struck[event.node].append((event.lab_ns, left_ns))
+    return struck

@@ -68,7 +68,7 @@ def _phase(
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
         sync=sync.measure(evidence, clocks, span, events, servers, error_ns),
-        bookings=bookings.judge(seen, manifest, clocks, span),
+        bookings=bookings.judge(seen, manifest, clocks, span, events),
         evidence=completeness.examine(span, seen, manifest, events, clocks),
     )
 

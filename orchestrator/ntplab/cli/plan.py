@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..plan import ClockSetting, FaultPlan, LoadPlan, PhasePlan, Plan
+from dataclasses import asdict
+
+from ..plan import Plan
+from ..timeline import estimate_ns, timeline
 from ..topology import build
 from ..units import format_duration, format_ppm
 from .loading import load_plan
@@ -14,12 +17,19 @@ def plan(file: ScenarioFile, overrides: Overrides = None, json: Json = False) ->
     """Show the nodes and the timed actions of a scenario."""
     planned = load_plan(file, overrides)
     if json:
-        out.json({"schema": 1, "plan": planned.to_json()})
+        actions = [asdict(action) for action in timeline(planned)]
+        out.json({"schema": 1, "plan": planned.to_json(), "actions": actions})
         return
     show_nodes(planned)
-    for phase in planned.phases:
-        out.text("")
-        show_phase(phase)
+    out.text("")
+    out.table(
+        ["phase", "at", "action", "target", "value"],
+        [
+            (a.phase, format_duration(a.at_ns), a.action, a.target, a.value)
+            for a in timeline(planned)
+        ],
+    )
+    out.text(f"about {estimate_ns(planned) / 1e9:.0f} s in all")
     out.text("")
     for expectation in planned.expectations:
         out.text(f"expect {expectation}")
@@ -48,49 +58,3 @@ def show_nodes(planned: Plan) -> None:
             )
         )
     out.table(["node", "kind", "offset", "drift", "up for", "networks"], rows)
-
-
-def show_phase(phase: PhasePlan) -> None:
-    """One phase: what is done before its load, and what happens during it."""
-    out.text(f"phase {phase.name} ({format_duration(phase.duration_ns)})")
-    if phase.switched:
-        out.text(f"  NTP {phase.ntp} ({phase.method}) on {', '.join(phase.switched)}")
-    for setting in phase.set_clocks:
-        out.text(f"  {_setting(setting)}")
-    if phase.ntp == "on" and phase.settle:
-        limit, patience = phase.settle.limit_ns, phase.settle.timeout_ns
-        out.text(
-            f"  wait until every clock is within {format_duration(limit)}, "
-            f"at most {format_duration(patience)}"
-        )
-    for load in phase.load:
-        out.text(f"  {_load(load)}")
-    for fault in phase.faults:
-        out.text(f"  {format_duration(fault.at_ns):>8}  {_fault(fault)}")
-
-
-def _setting(setting: ClockSetting) -> str:
-    return (
-        f"set {setting.node} to {format_duration(setting.offset_ns)} off, "
-        f"oscillator {format_ppm(setting.drift_ppm)}"
-    )
-
-
-def _load(load: LoadPlan) -> str:
-    words = f"load {load.kind}: {load.rate_hz:g}/s {load.arrival}, seats from {load.first_seat}"
-    if load.gap_max_ns is not None:
-        low, high = load.gap_min_ns or 0, load.gap_max_ns
-        words += f", second buyer {format_duration(low)} to {format_duration(high)} later"
-    return words
-
-
-def _fault(fault: FaultPlan) -> str:
-    if fault.by_ns is not None:
-        value = format_duration(fault.by_ns)
-    elif fault.offset_ns is not None:
-        value = format_duration(fault.offset_ns)
-    elif fault.drift_ppm is not None:
-        value = format_ppm(fault.drift_ppm)
-    else:
-        value = fault.date or fault.method or " ".join(fault.argv or ())
-    return f"{fault.node}: {fault.kind} {value}".rstrip()

@@ -6,7 +6,7 @@ booking.md's notation: theta is a server's divergence, A claims first in lab tim
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -44,7 +44,9 @@ class World:
 class Injected:
     """The clock errors that the scenario asks for, as they would be with NTP off.
 
-    theta(t) = offset + drift * (t - `start_ns`), the start of the measuring window.
+    theta(t) = offset + drift * (t - `start_ns`), the start of the measuring window; from a
+    planned fault on (`struck`: by server, (lab time, divergence after it), by time), what that
+    fault left.
     """
 
     skews: Mapping[str, Skew]
@@ -52,8 +54,14 @@ class Injected:
     stability_ns: int = 0
     ttl_ns: int = 0
     lag_ns: int = 0
+    struck: Mapping[str, Sequence[tuple[int, int | None]]] = field(default_factory=dict)
 
     def theta_ns(self, server: str, lab_ns: int) -> int:
+        for struck_ns, divergence_ns in reversed(self.struck.get(server, ())):
+            if struck_ns <= lab_ns:
+                if divergence_ns is None:  # set anew by a phase
+                    break
+                return divergence_ns
         return self.skews.get(server, Skew()).divergence_ns(lab_ns - self.start_ns)
 
 
