@@ -76,17 +76,148 @@ int main(int argc, char **argv)
 }}
 """
 
+# Runs one change instruction by instruction, again and again: the first time it is killed before
+# its first instruction, then before its second, and so on until it comes to its end. After every
+# instruction a reader must see a whole set, after every death a writer must get the lock. Prints
+# how many instructions a change has.
+STEPPER = f"""
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "vclock.h"
+
+static struct vclock *c;
+
+static void
+fail(const char *what, int at)
+{{
+  fprintf(stderr, "%s at instruction %d\\n", what, at);
+  _exit(1);
+}}
+
+static void
+check(int at)
+{{
+  int64_t raw = vclock_raw_now();
+
+  if ((vclock_read(c, raw) - raw) % {STEP_NS}LL)
+    fail("torn reading", at);
+}}
+
+static int
+start(void)
+{{
+  int64_t raw = vclock_raw_now();
+  int pid = fork();
+
+  if (pid == 0) {{
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    kill(getpid(), SIGSTOP);
+    vclock_step(c, raw, {STEP_NS}LL);
+    _exit(0);
+  }}
+  return pid;
+}}
+
+/* To where the change has blocked its signals, its first system call, and has nothing done yet */
+static void
+skip_to_change(int pid)
+{{
+  int i;
+
+  for (i = 0; i < 2; i++) {{
+    waitpid(pid, NULL, 0);
+    ptrace(PTRACE_SYSCALL, pid, 0, 0);
+  }}
+}}
+
+int
+main(int argc, char **argv)
+{{
+  int end = 0, i, last, pid, status;
+
+  c = vclock_page_open(argv[argc - 1], 1);
+  for (last = 0; !end; last++) {{
+    alarm(60);
+    pid = start();
+    skip_to_change(pid);
+    waitpid(pid, &status, 0);
+    for (i = 0; i < last && WIFSTOPPED(status); i++) {{
+      ptrace(PTRACE_SINGLESTEP, pid, 0, 0);
+      waitpid(pid, &status, 0);
+      if (i == last - 1)
+        check(i);
+    }}
+    end = !WIFSTOPPED(status);
+    kill(pid, SIGKILL);
+    if (!end)
+      waitpid(pid, &status, 0);
+    check(last);
+    if (vclock_step(c, vclock_raw_now(), {STEP_NS}LL) < 0)
+      fail("no change after a death", last);
+    check(last);
+  }}
+  printf("%d\\n", last);
+  return 0;
+}}
+"""
+
+# Changes the clock, and is interrupted by a signal handler that changes it too.
+INTERRUPTED = f"""
+#include <signal.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include "vclock.h"
+
+static struct vclock *c;
+static volatile sig_atomic_t interruptions;
+
+static void
+interrupt(int number)
+{{
+  vclock_step(c, -1, {STEP_NS}LL);
+  interruptions += number == SIGVTALRM;
+}}
+
+int
+main(int argc, char **argv)
+{{
+  const struct itimerval often = {{{{0, 100}}, {{0, 100}}}};
+
+  c = vclock_page_open(argv[argc - 1], 1);
+  signal(SIGVTALRM, interrupt);
+  alarm(60);
+  setitimer(ITIMER_VIRTUAL, &often, NULL);
+  while (interruptions < 200)
+    vclock_step(c, -1, -{STEP_NS}LL);
+  return 0;
+}}
+"""
+
 Compile = Callable[..., Path]
 
 
-@pytest.fixture(scope="module")
-def writer(compile_c: Compile, build: Path) -> Path:
-    return compile_c("writer", WRITER, f"-L{build}", f"-Wl,-rpath,{build}", "-lvclockmodel")
+Link = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="module")
-def reader(compile_c: Compile, build: Path) -> Path:
-    return compile_c("reader", READER, f"-L{build}", f"-Wl,-rpath,{build}", "-lvclockmodel")
+def link(compile_c: Compile, build: Path) -> Link:
+    """Compiles a program against libvclockmodel.so."""
+    return lambda name, source: compile_c(
+        name, source, f"-L{build}", f"-Wl,-z,now,-rpath,{build}", "-lvclockmodel"
+    )
+
+
+@pytest.fixture(scope="module")
+def writer(link: Link) -> Path:
+    return link("writer", WRITER)
+
+
+@pytest.fixture(scope="module")
+def reader(link: Link) -> Path:
+    return link("reader", READER)
 
 
 @pytest.fixture
@@ -157,6 +288,18 @@ def test_killed_writers_leave_a_page_that_can_be_read_and_written(
             reads, torn = map(int, process.communicate()[0].split())
             assert reads > 1_000
             assert torn == 0
+
+
+def test_a_writer_may_die_at_any_instruction(page: ClockPage, link: Link) -> None:
+    done = subprocess.run([link("stepper", STEPPER), page.path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # It was stepped through whole, the copy of a set included.
+    assert int(done.stdout) > 200
+
+
+def test_a_signal_handler_may_change_the_clock(page: ClockPage, link: Link) -> None:
+    done = subprocess.run([link("interrupted", INTERRUPTED), page.path])
+    assert done.returncode == 0
 
 
 def test_a_stopped_writer_stops_no_reader(page: ClockPage, writer: Path) -> None:
