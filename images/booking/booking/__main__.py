@@ -11,6 +11,7 @@ import sys
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
 GRACE_S = 2
+KEEPALIVE_S = 75
 
 
 def main() -> int:
@@ -54,6 +55,7 @@ def main() -> int:
             # the answers carry exact stamps instead.
             date_header=False,
             timeout_graceful_shutdown=GRACE_S,
+            timeout_keep_alive=KEEPALIVE_S,
             backlog=2048,
         )
     )

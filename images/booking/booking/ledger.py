@@ -41,6 +41,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (claim_id) DO 
 _INSERT_VERDICT = f"""
 INSERT INTO reservations ({VERDICT_COLUMNS})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (claim_id) DO NOTHING
+RETURNING 1
 """
 _UPDATE_VERDICT = """
 UPDATE reservations SET decision = $2, receipt_id = $3, decided_wall_ns = $4, decided_raw_ns = $5
@@ -112,14 +113,15 @@ async def write_claims(
         await connection.executemany(_INSERT_CLAIM, rows)
 
 
-async def write_verdict(connection: Connection, claim_id: str, verdict: Verdict) -> None:
-    """Write a first decision down; one that is there already stays."""
+async def write_verdict(connection: Connection, claim_id: str, verdict: Verdict) -> bool:
+    """Write a first decision down; false when there is one already, which stays."""
     hold = verdict.hold
-    await connection.execute(
+    written = await connection.fetchval(
         _INSERT_VERDICT, claim_id, verdict.server, verdict.answered, verdict.decision,
         verdict.receipt_id, verdict.decided_wall_ns, verdict.decided_raw_ns, verdict.stability_ns,
         hold and hold.granted_ns, hold and hold.expires_ns, hold and hold.ttl_ns,
     )  # fmt: skip
+    return written is not None
 
 
 async def change_verdict(connection: Connection, claim_id: str, verdict: Verdict) -> None:

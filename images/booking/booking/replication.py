@@ -23,6 +23,7 @@ PUSH_TIMEOUT_S = 1.0
 RETRY_AFTER_S = (0.02, 0.1, 0.3, 0.6)
 DRAIN_S = 1.0
 CONNECTIONS_PER_PEER = 16
+KEEPALIVE_S = 30  # below what the peers' server allows: a connection is never found closed
 
 _log = logging.getLogger("booking.replication")
 
@@ -37,7 +38,7 @@ class PeerOutbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, limit_per_host=CONNECTIONS_PER_PEER, keepalive_timeout=60
+                limit=0, limit_per_host=CONNECTIONS_PER_PEER, keepalive_timeout=KEEPALIVE_S
             ),
             timeout=aiohttp.ClientTimeout(total=PUSH_TIMEOUT_S),
             headers={"Content-Type": "application/json"},

@@ -116,9 +116,12 @@ class TimestampOrder(DecidesAtOnce):
             own = [claim], claim.claimed_raw_ns, key
             await ledger.write_claims(pool, self.around.server, self.name, *own)
         await self._wait_until(stable_at_raw_ns(claim, self.params.stability_ns))
-        await ledger.write_verdict(pool, claim.claim_id, self._decide(claim))
+        verdict = self._decide(claim)
+        written = await ledger.write_verdict(pool, claim.claim_id, verdict)
         self._unsettled.pop(key, None)
-        return await ledger.find_by_claim(pool, claim.claim_id)
+        if not written:  # a failed write had arrived after all
+            return await ledger.find_by_claim(pool, claim.claim_id)
+        return Record(claim, self.name, verdict)
 
     def _stamp(self, order: Order) -> Claim:
         now, around = self.around.clock(), self.around
