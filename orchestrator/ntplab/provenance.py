@@ -19,8 +19,10 @@ CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clockso
 TOOLS = ("docker", "pydantic", "pyarrow", "Jinja2")
 
 
-def manifest(lab: Lab, run_id: str, scenario: Mapping[str, object]) -> Manifest:
-    """The manifest as it stands when the lab is up."""
+def manifest(
+    lab: Lab, run_id: str, scenario: Mapping[str, object], namespaces: Mapping[str, str]
+) -> Manifest:
+    """The manifest of a run; `namespaces` by node, as `Lab.time_namespaces` says, or empty."""
     plan, engine = lab.plan, lab.driver.info()
     return Manifest(
         run=run_id,
@@ -29,7 +31,7 @@ def manifest(lab: Lab, run_id: str, scenario: Mapping[str, object]) -> Manifest:
         policy_params=plan.policy_params,
         seed=plan.seed,
         anchor_ns=lab.handle.clock.anchor_ns,
-        nodes=_nodes(lab),
+        nodes=_nodes(lab, namespaces),
         skews={
             name: Skew(offset_ns=c.offset_ns, drift_ppm=c.drift_ppm)
             for name, c in plan.clocks.items()
@@ -54,9 +56,8 @@ def manifest(lab: Lab, run_id: str, scenario: Mapping[str, object]) -> Manifest:
     )
 
 
-def _nodes(lab: Lab) -> list[ManifestNode]:
+def _nodes(lab: Lab, namespaces: Mapping[str, str]) -> list[ManifestNode]:
     uptimes = {name: clock.uptime_s for name, clock in lab.plan.clocks.items()}
-    namespaces = lab.time_namespaces()
     nodes = []
     for spec in lab.topology.nodes:
         state = namespaces.get(spec.name, "off")

@@ -26,7 +26,7 @@ from .collect.databases import RawClocks
 from .collect.files import collect_logs
 from .driver.base import Driver
 from .events import Emit, Event, LabStep, RunEnded, RunInterrupted, RunStarted
-from .evidence import Manifest, RunDirectory, SpoolWriter, seal, write_checksums
+from .evidence import RunDirectory, SpoolWriter, seal, write_checksums
 from .lab import Lab
 from .labtime import LabClock
 from .phases import PhaseRunner
@@ -84,8 +84,10 @@ def experiment(
 ) -> None:
     """Bring the lab up and take it through every phase."""
     labels = {RUN_LABEL: directory.run_id}
+    directory.write_manifest(manifest(lab, directory.run_id, request.scenario, {}))
     lab.up(labels)
-    description = manifest(lab, directory.run_id, request.scenario)
+    namespaces = lab.time_namespaces()
+    description = manifest(lab, directory.run_id, request.scenario, namespaces)
     directory.write_manifest(description)
     clocks = RawClocks(lab.handle.clock.anchor_ns, raw_offsets_ns(description))
     runner = PhaseRunner(lab, spool.append, emit, clocks, labels)
@@ -134,14 +136,8 @@ def finish(lab: Lab, directory: RunDirectory, emit: Emit, *, keep: bool) -> None
 def judge(directory: RunDirectory) -> None:
     """Seal the evidence, judge it, and put checksums over all of it."""
     seal(directory)
-    if (directory.path / "manifest.json").exists():
-        complete(directory)
-        analyze(directory.path)
-    write_checksums(directory)
-
-
-def complete(directory: RunDirectory) -> None:
-    """Note in the manifest when the run ended."""
-    description: Manifest = directory.read_manifest()
+    description = directory.read_manifest()
     ended = datetime.now(UTC).isoformat()
     directory.write_manifest(description.model_copy(update={"ended_at": ended}))
+    analyze(directory.path)
+    write_checksums(directory)

@@ -51,11 +51,14 @@ class Output:
         self.data.print(text, markup=False)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A plain table on stdout; the first column left, the others right; headers may wrap."""
+        """A plain table on stdout; numbers to the right, headers may wrap."""
         table = Table(box=None, pad_edge=False, header_style="bold")
+        filled = list(rows)
         for index, column in enumerate(columns):
-            table.add_column(column, justify="right" if index else "left", overflow="fold")
-        for row in rows:
+            cells = [row[index] for row in filled if row[index]]
+            numeric = all(cell[0] in "+-?0123456789" for cell in cells)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in filled:
             table.add_row(*row)
         self.data.print(table)
 

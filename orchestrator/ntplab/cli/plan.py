@@ -53,7 +53,7 @@ def show_nodes(planned: Plan) -> None:
                 node.kind,
                 format_duration(clock.offset_ns) if clock else "",
                 format_ppm(clock.drift_ppm) if clock else "",
-                format_duration(clock.uptime_s * 1_000_000_000) if clock else "",
+                f"{clock.uptime_s / 86_400:.1f} d" if clock else "",
                 " ".join(node.networks),
             )
         )
