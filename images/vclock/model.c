@@ -141,6 +141,19 @@ model_jump(struct set *s, int64_t by)
 
 /* ================================================== */
 
+void
+model_set_wall(struct set *s, int64_t raw, int64_t wall)
+{
+  struct line *l = &s->line;
+  int64_t d = (l->base_raw - raw) & l->run;
+  int128 sum = (int128)d * l->adj;
+
+  l->frac = sum;
+  model_jump(s, wall + d + (int64_t)(sum >> 64) - l->base_wall);
+}
+
+/* ================================================== */
+
 int
 model_set_drift(struct set *s, int64_t drift)
 {

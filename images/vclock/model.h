@@ -100,8 +100,9 @@ void model_start(struct set *s, int64_t raw, int64_t wall);
 void model_fold(struct set *s, int64_t raw);
 
 /* Faults of the oscillator, from the base of the set on.  timex shows nothing of
-   them. */
+   them.  The wall to set is that of raw, the base or earlier. */
 void model_jump(struct set *s, int64_t by);
+void model_set_wall(struct set *s, int64_t raw, int64_t wall);
 int model_set_drift(struct set *s, int64_t drift);
 void model_freeze(struct set *s, int frozen);
 

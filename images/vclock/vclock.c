@@ -10,52 +10,78 @@
 #include "page.h"
 #include "vclock.h"
 
+/* What the observer asks for, and when; negative is now */
+struct request {
+  int64_t raw;
+  int64_t value;
+};
+
+/* ================================================== */
+
 static int64_t
 change_oscillator(struct vclock *c, int64_t raw, change_fn change, int64_t value)
 {
+  struct request request = {raw, value};
   int64_t since;
   int rc;
 
-  rc = page_change(c, raw, change, &value, &since);
+  rc = page_change(c, raw, change, &request, &since);
   return rc < 0 ? rc : since;
+}
+
+/* ================================================== */
+/* The wall asked for is that of the instant asked for, though the change may come
+   into force later */
+
+static int64_t
+get_instant(const struct set *s, const struct request *r)
+{
+  return r->raw < 0 ? s->line.base_raw : r->raw;
 }
 
 /* ================================================== */
 
 static int
-set_wall(struct set *s, void *wall)
+set_wall(struct set *s, void *arg)
 {
-  s->line.frac = 0;
-  model_jump(s, *(int64_t *)wall - s->line.base_wall);
+  const struct request *r = arg;
+
+  model_set_wall(s, get_instant(s, r), r->value);
   return 0;
 }
 
 static int
-step(struct set *s, void *by)
+reset(struct set *s, void *arg)
 {
-  model_jump(s, *(int64_t *)by);
+  const struct request *r = arg;
+  int64_t since = s->line.base_raw;
+
+  model_start(s, get_instant(s, r), r->value);
+  model_fold(s, since);
   return 0;
 }
 
 static int
-set_drift(struct set *s, void *drift)
+step(struct set *s, void *arg)
 {
-  return model_set_drift(s, *(int64_t *)drift);
-}
-
-static int
-freeze(struct set *s, void *frozen)
-{
-  model_freeze(s, *(int64_t *)frozen != 0);
+  model_jump(s, ((struct request *)arg)->value);
   return 0;
 }
 
 static int
-reset(struct set *s, void *wall)
+set_drift(struct set *s, void *arg)
 {
-  model_start(s, s->line.base_raw, *(int64_t *)wall);
+  return model_set_drift(s, ((struct request *)arg)->value);
+}
+
+static int
+freeze(struct set *s, void *arg)
+{
+  model_freeze(s, ((struct request *)arg)->value != 0);
   return 0;
 }
+
+/* ================================================== */
 
 static int
 set_time(struct set *s, void *ts)

@@ -3,7 +3,8 @@
 
   - raw and wall are nanoseconds; drift is in 2^-16 ppm, like timex.freq
   - a negative raw means now, taken inside the writer lock
-  - a change takes effect at raw, or at the latest earlier change if that is later
+  - a change takes effect at raw, or at the change before it if that was later; a
+    wall to set is that of raw in both cases
   - a change of the oscillator returns the raw instant it took effect at, or a
     negative errno: -EPERM if the page was opened read-only, -EINVAL
 */

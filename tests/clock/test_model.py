@@ -211,6 +211,17 @@ def test_changes_take_effect_in_order(new_page: NewPage) -> None:
     assert page.read(RAW_NS + 100) == WALL_NS + 114
 
 
+@pytest.mark.parametrize("late_ns", [0, 1, NS_PER_S])
+def test_a_wall_set_late_is_that_of_the_instant_asked_for(new_page: NewPage, late_ns: int) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    page.adjtimex(RAW_NS + late_ns, ADJ_TICK, tick=9_900)
+    assert page.set_wall(RAW_NS, 2 * WALL_NS) == RAW_NS + late_ns
+    later_ns = 100 * NS_PER_S
+    assert page.read(RAW_NS + later_ns) == 2 * WALL_NS + later_ns * 99 // 100
+    assert page.reset(RAW_NS, 3 * WALL_NS) == RAW_NS + late_ns
+    assert page.read(RAW_NS + later_ns) == 3 * WALL_NS + later_ns
+
+
 def test_a_change_of_now_takes_effect_now(new_page: NewPage) -> None:
     page = new_page(-1, WALL_NS)
     before_ns = page.raw_now()

@@ -11,7 +11,7 @@ import signal
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -228,11 +228,14 @@ def page(new_page: Callable[..., ClockPage]) -> ClockPage:
 
 
 @contextmanager
-def running(program: Path, page: ClockPage, number: int) -> Iterator[list[subprocess.Popen[str]]]:
+def running(
+    program: Path, page: ClockPage, number: int, enter: Sequence[str] = ()
+) -> Iterator[list[subprocess.Popen[str]]]:
     with ExitStack() as stack:
         started = []
         for _ in range(number):
-            process = subprocess.Popen([program, page.path], stdout=subprocess.PIPE, text=True)
+            command = [*enter, str(program), str(page.path)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             stack.enter_context(process)
             stack.callback(process.kill)
             started.append(process)
@@ -312,8 +315,15 @@ def test_a_stopped_writer_stops_no_reader(page: ClockPage, writer: Path) -> None
             process.send_signal(signal.SIGCONT)
 
 
-def test_writers_wait_for_each_other(page: ClockPage, writer: Path) -> None:
-    with running(writer, page, 3) as writers:
+# Every container numbers its processes from one, and the lock knows its owner by number.
+NAMESAKES = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+
+
+@pytest.mark.parametrize("enter", [(), NAMESAKES], ids=["one system", "containers"])
+def test_writers_wait_for_each_other(page: ClockPage, writer: Path, enter: tuple[str, ...]) -> None:
+    if enter and subprocess.run([*enter, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this host allows no process namespaces")
+    with running(writer, page, 3, enter) as writers:
         wait_for_changes(page, 10_000)
         assert [process.poll() for process in writers] == [None] * 3
     # Every step came into force once: the sum of an odd and an even number of steps of each.
