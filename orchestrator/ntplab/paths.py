@@ -7,3 +7,4 @@ from pathlib import Path
 REPO_DIR = Path(__file__).resolve().parents[2]
 IMAGES_DIR = REPO_DIR / "images"
 SECCOMP_PROFILE = REPO_DIR / "compose" / "seccomp.json"
+HEADLINE_SCENARIO = REPO_DIR / "playbooks" / "scenarios" / "concert.yaml"

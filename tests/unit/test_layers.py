@@ -24,6 +24,7 @@ STAGES = [
     {"lab"},
     {"phases", "provenance"},
     {"run"},
+    {"bench"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,7 +1,95 @@
-"""`bench`: the benchmarks, each a ratio of two things measured in one run."""
+"""`bench`: the benchmarks, each a ratio of two things measured in turn in one run."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
-def bench() -> None:
-    """Run the benchmarks."""
+import typer
+
+from ..bench import (
+    BENCHMARKS,
+    Bench,
+    Figure,
+    Outcome,
+    Skipped,
+    describe_machine,
+    document,
+    measure,
+    unknown,
+)
+from ..errors import ExitCode, UsageError
+from .loading import ready_driver
+from .options import Json
+from .output import out
+
+List = Annotated[bool, typer.Option("--list", help="Name the benchmarks; run none.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; all by default.")
+]
+
+
+def bench(names: Names = None, list_them: List = False, json: Json = False) -> None:
+    """Run the benchmarks: about six minutes. A missed target is shown, and is no failure."""
+    if strangers := unknown(names or []):
+        raise UsageError(
+            f"no benchmark {', '.join(strangers)}", hint=f"there are: {', '.join(BENCHMARKS)}"
+        )
+    if list_them:
+        show_list(json)
+        return
+    machine = describe_machine()
+    outcomes = run(frozenset(names or BENCHMARKS))
+    if json:
+        out.json(document(machine, outcomes))
+    else:
+        show(outcomes)
+    if any(isinstance(outcome, Skipped) and outcome.failed for outcome in outcomes):
+        raise typer.Exit(ExitCode.LAB_FAILED)
+
+
+def show_list(json: bool) -> None:
+    """Every benchmark and what it measures."""
+    if json:
+        out.json({"schema": 1, "benchmarks": [{"name": n, "about": a} for n, a in LISTED]})
+    else:
+        for name, about in LISTED:
+            out.text(f"{name:36} {about}")
+
+
+LISTED = tuple(BENCHMARKS.items())
+
+
+def run(wanted: frozenset[str]) -> list[Outcome]:
+    """Measure in turn, saying how it goes."""
+    with tempfile.TemporaryDirectory(prefix="ntplab-bench-") as scratch:
+        setting = Bench(ready_driver, Path(scratch), out.step, wanted)
+        return list(measure(setting))
+
+
+def show(outcomes: Sequence[Outcome]) -> None:
+    """One line each; then why some are missing."""
+    columns = ["benchmark", "ours", "other", "", "unit", "ratio", "target", "", "runs"]
+    figures = [outcome for outcome in outcomes if isinstance(outcome, Figure)]
+    out.table(columns, [row(figure) for figure in figures])
+    for outcome in outcomes:
+        if isinstance(outcome, Skipped):
+            out.text(f"{outcome.name}: skipped: {outcome.reason}")
+
+
+def row(figure: Figure) -> tuple[str, ...]:
+    """A figure as a line of the table."""
+    sign = "<=" if figure.better == "lower" else ">="
+    return (
+        figure.name,
+        f"{figure.ours:.4g}",
+        f"{figure.other:.4g}",
+        figure.other_name,
+        figure.unit,
+        f"{figure.ratio:.3g}",
+        "-" if figure.target is None else f"{sign} {figure.target:g}",
+        {True: "met", False: "MISSED", None: ""}[figure.met],
+        str(figure.runs),
+    )
