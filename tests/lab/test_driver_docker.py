@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from ntplab.driver.archives import pack
 from ntplab.driver.docker import DockerDriver
 from ntplab.driver.docker_api import engine_trouble
 from ntplab.errors import EngineError, ImageError, NodeError
@@ -396,6 +397,22 @@ def test_images_are_built_with_labels(driver: DockerDriver, tmp_path: Path) -> N
         subprocess.run(["docker", "rmi", IMAGE], check=True, capture_output=True)
     assert driver.image_id(IMAGE) is None
     assert driver.image_labels(IMAGE) == {}
+
+
+def test_a_root_file_system_is_imported(driver: DockerDriver, tmp_path: Path) -> None:
+    archive = tmp_path / "root.tar"
+    archive.write_bytes(pack({"/etc/imported": b"yes"}))
+    try:
+        with archive.open("rb") as content:
+            driver.import_image(content, f"{IMAGE}:imported")
+        assert driver.image_id(f"{IMAGE}:imported") is not None
+    finally:
+        subprocess.run(["docker", "rmi", f"{IMAGE}:imported"], check=True, capture_output=True)
+
+
+def test_an_image_that_no_registry_has_is_not_pulled(driver: DockerDriver) -> None:
+    with pytest.raises(ImageError, match="cannot pull ntplab-test/no-such-image:none"):
+        driver.pull_image("ntplab-test/no-such-image:none", silence_max_s=20)
 
 
 def test_a_failing_step_fails_the_build(driver: DockerDriver, tmp_path: Path) -> None:

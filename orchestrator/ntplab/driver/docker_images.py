@@ -66,7 +66,11 @@ class DockerImages:
         """Make an image of a root file system's tar."""
         repository, _, tag = image.partition(":")
         with reported(f"import {image}"):
-            self._api.import_image_from_stream(archive, repository=repository, tag=tag)
+            # Not ..._from_stream, which sends a length and chunks at once. Like the registry's
+            # image, it offers a shell.
+            self._api.import_image_from_data(
+                archive, repository=repository, tag=tag, changes=['CMD ["bash"]']
+            )
 
     def build_image(
         self,
