@@ -57,7 +57,7 @@ def image_states(store: ImageStore, images_dir: Path = IMAGES_DIR) -> dict[str, 
     stale = set(stale_images(store, input_sums(images_dir, recipes, base_id)))
     return {
         name: "missing" if store.image_id(name) is None else "stale" if name in stale else "current"
-        for name in recipes
+        for name in sorted(recipes)
     }
 
 
