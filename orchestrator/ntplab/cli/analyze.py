@@ -18,7 +18,11 @@ Which = Annotated[str, typer.Argument(metavar="RUN", help="A run directory, its 
 
 
 def analyze(run: Which = "latest", runs: Runs = Path("runs"), json: Json = False) -> None:
-    """Judge a run again from its evidence; works on runs that were killed, needs no Docker."""
+    """Judge a run again from its evidence.
+
+    Works on runs that were killed half-way, and needs no Docker. Writes results.json anew; exits
+    as `run` does.
+    """
     results = judge(find_run(run, runs).path)
     if json:
         out.json(results.model_dump(mode="json", by_alias=True))

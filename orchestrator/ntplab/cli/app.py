@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from .. import __version__
 from ..errors import ExitCode, NtplabError, ScenarioError
@@ -31,6 +32,7 @@ from . import (
     validate,
     verify,
 )
+from .flags import PREFIX, command_tree
 from .output import Output, out
 
 app = typer.Typer(
@@ -40,7 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NTPLAB"},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": PREFIX},
 )
 
 
@@ -95,11 +97,15 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 
 def _guarded(output: Output) -> int:
-    """Typer handles usage errors (exit 2) and Ctrl-C (130); what else verbs raise, we do."""
+    """Run a verb; what it raises becomes words and an exit code. Typer handles Ctrl-C (130)."""
     try:
-        app()
+        code = command_tree(app).main(prog_name="ntplab", standalone_mode=False)
+        return code if isinstance(code, int) else ExitCode.MET
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else ExitCode.MET
+    except TyperException as error:
+        output.usage(error)
+        return ExitCode.USAGE
     except ScenarioError as error:
         output.problems(error)
         return error.exit_code

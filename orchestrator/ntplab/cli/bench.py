@@ -26,9 +26,7 @@ from .options import Json
 from .output import out
 
 List = Annotated[bool, typer.Option("--list", help="Name the benchmarks; run none.")]
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME...]", help="Which; all by default.")
-]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which; all by default.")]
 
 
 def bench(names: Names = None, list_them: List = False, json: Json = False) -> None:

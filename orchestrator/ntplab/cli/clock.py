@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -12,19 +13,23 @@ from ..units import format_duration, format_ppm, parse_duration_ns, parse_ppm
 from .options import Json, LabName, connect, lab_handle, pick_lab
 from .output import out
 
+T = TypeVar("T")
+
 app = typer.Typer(help="Look at the clocks of a running lab, and bend them.")
 
 Node = Annotated[str, typer.Argument(metavar="SERVER", help="A server, a time server or db.")]
-Nodes = Annotated[
-    list[str] | None, typer.Argument(metavar="[SERVER]...", help="Which; all by default.")
-]
+Nodes = Annotated[list[str] | None, typer.Argument(metavar="SERVER", help="Which; all by default.")]
 Span = Annotated[str, typer.Argument(metavar="VALUE", help="With its unit: -5s, 300ms.")]
 VALUE_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
 
 
 @app.command("show")
 def show(nodes: Nodes = None, lab: LabName = None, json: Json = False) -> None:
-    """Every clock against lab time, its oscillator's error, and what a daemon made of it."""
+    """Show every clock against lab time.
+
+    divergence: wall clock minus true time. oscillator: its error, which no program of the server
+    can see. correction: the frequency that the server's NTP daemon has set against it.
+    """
     answer = show_clocks(_handle(lab), nodes or [])
     if json:
         out.json({"schema": 1, **answer})
@@ -38,13 +43,13 @@ def show(nodes: Nodes = None, lab: LabName = None, json: Json = False) -> None:
 @app.command("step", context_settings=VALUE_MAY_BE_NEGATIVE)
 def step(server: Node, value: Span, lab: LabName = None) -> None:
     """Move a clock by VALUE, at once."""
-    _bend(lab, server, "step", _duration(value))
+    _bend(lab, server, "step", _quantity(parse_duration_ns, value))
 
 
 @app.command("set", context_settings=VALUE_MAY_BE_NEGATIVE)
 def set_(server: Node, value: Span, lab: LabName = None) -> None:
     """Put a clock VALUE away from true time, wherever it is now."""
-    _bend(lab, server, "set", _duration(value))
+    _bend(lab, server, "set", _quantity(parse_duration_ns, value))
 
 
 @app.command("drift", context_settings=VALUE_MAY_BE_NEGATIVE)
@@ -53,12 +58,11 @@ def drift(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="With its unit: 50ppm.")],
     lab: LabName = None,
 ) -> None:
-    """Give the oscillator an error of VALUE: its NTP daemon has to find out."""
-    try:
-        ppm = parse_ppm(value)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    _bend(lab, server, "drift", ppm)
+    """Give the oscillator an error of VALUE.
+
+    The server's NTP daemon has to find out about it.
+    """
+    _bend(lab, server, "drift", _quantity(parse_ppm, value))
 
 
 @app.command("freeze")
@@ -75,7 +79,10 @@ def thaw(server: Node, lab: LabName = None) -> None:
 
 @app.command("reset")
 def reset(nodes: Nodes = None, lab: LabName = None) -> None:
-    """Make clocks true: no offset, no oscillator error, no correction left by a daemon."""
+    """Make clocks true again.
+
+    No offset, no oscillator error, no correction left by a daemon.
+    """
     handle = _handle(lab)
     names = nodes or list(show_clocks(handle)["nodes"])
     reset_clocks(handle, names)
@@ -88,11 +95,12 @@ def _handle(lab: str | None) -> LabHandle:
     return lab_handle(driver, pick_lab(driver, lab))
 
 
-def _duration(text: str) -> int:
+def _quantity(parse: Callable[[str], T], text: str) -> T:
     try:
-        return parse_duration_ns(text)
+        return parse(text)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        what, _, advice = str(error).partition(": ")
+        raise UsageError(what, hint=advice) from None
 
 
 def _bend(lab: str | None, server: str, action: str, value: int | float | None) -> None:

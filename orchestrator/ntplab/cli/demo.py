@@ -34,7 +34,11 @@ def demo(
     runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Run the headline experiment: seats sold twice because clocks are wrong, and NTP's cure."""
+    """Run the headline experiment: wrong clocks, and NTP's cure.
+
+    Three ticket servers, first with true clocks, then with wrong ones, then with NTP on. Prints
+    what was sold twice and why, and the verdict.
+    """
     wanted = request(SCENARIO, overrides, seed, runs, out_directory, keep=keep)
     out.step(STORY)
     directory, results = perform(wanted)

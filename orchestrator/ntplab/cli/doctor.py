@@ -15,7 +15,11 @@ STYLE = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(json: Json = False) -> None:
-    """Check engine, rights, kernel, ports, disk and images; each finding with a hint."""
+    """Find out whether this machine can run the lab.
+
+    Engine, rights, kernel, ports, disk, images: ok, warn or fail each, with a hint. Exits with 5
+    if anything fails.
+    """
     checks = list(examine(connect))
     failed = any(check.status == "fail" for check in checks)
     if json:

@@ -14,7 +14,11 @@ def down(
     lab: LabName = None,
     all_labs: Annotated[bool, typer.Option("--all", help="Every lab of this machine.")] = False,
 ) -> None:
-    """Remove a lab: its containers, networks and volumes. Run directories stay."""
+    """Remove a lab: its containers, networks and volumes.
+
+    Finds what to remove by label, also when the command that started the lab was killed. Run
+    directories stay.
+    """
     driver = connect()
     labs = driver.labs()
     if not labs:

@@ -13,13 +13,19 @@ from .options import LabName, connect, pick_lab
 
 def exec_(
     server: Annotated[str, typer.Argument(help="The node to enter.", metavar="SERVER")],
-    command: Annotated[list[str], typer.Argument(help="What to run there.", metavar="-- CMD...")],
+    command: Annotated[
+        list[str], typer.Argument(help="What to run there, after --.", metavar="CMD")
+    ],
     lab: LabName = None,
 ) -> None:
-    """Run a command on a node's own clock: `exec lyon -- date -s "2023-10-01 12:00:00"`."""
+    """Run a command on a node, in its namespaces and on its clock.
+
+    For example: ntplab exec lyon -- date -s "2023-10-01 12:00:00". Exits with the command's exit
+    code. Interactive when stdin is a terminal.
+    """
     driver = connect()
     name = pick_lab(driver, lab)
     if driver.container(name, server) is None:
         known = ", ".join(sorted(c.node for c in driver.containers(name)))
-        raise UsageError(f"no node {server!r} in lab {name} (there: {known})")
+        raise UsageError(f"no node {server!r} in lab {name}", hint=f"there are: {known}")
     raise typer.Exit(driver.exec_interactive(name, server, [ENTER, *command]))

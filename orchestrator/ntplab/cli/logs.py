@@ -13,7 +13,9 @@ from .options import LabName, connect, pick_lab
 def logs(
     server: Annotated[str, typer.Argument(help="The node.", metavar="SERVER")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it prints.")] = False,
-    tail: Annotated[int | None, typer.Option(help="Only the last N lines.", min=0)] = None,
+    tail: Annotated[
+        int | None, typer.Option(metavar="N", help="Only the last N lines.", min=0)
+    ] = None,
     lab: LabName = None,
 ) -> None:
     """Show what a node printed, standard output and error."""

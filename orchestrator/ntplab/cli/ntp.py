@@ -16,11 +16,15 @@ from .output import out
 app = typer.Typer(help="Switch NTP of a running lab off and on, and see which it is.")
 
 Servers = Annotated[
-    list[str] | None, typer.Argument(metavar="[SERVER]...", help="Which servers; all by default.")
+    list[str] | None, typer.Argument(metavar="SERVER", help="Which servers; all by default.")
 ]
 Method = Annotated[
     str,
-    typer.Option(help="daemon (stop chronyd), network (cut the time network), sources (chronyc)."),
+    typer.Option(
+        metavar="METHOD",
+        help="daemon (stop chronyd), network (cut the time network), sources (chronyc).",
+        autocompletion=lambda: list(NTP_METHODS),
+    ),
 ]
 
 
@@ -55,7 +59,9 @@ def status(servers: Servers = None, lab: LabName = None, json: Json = False) -> 
 
 def _switch(state: str, servers: list[str] | None, method: str, lab: str | None) -> None:
     if method not in NTP_METHODS:
-        raise UsageError(f"--method {method}: choose one of {', '.join(NTP_METHODS)}")
+        raise UsageError(
+            f"no method {method!r} to switch NTP", hint=f"there are: {', '.join(NTP_METHODS)}"
+        )
     driver = connect()
     handle = lab_handle(driver, pick_lab(driver, lab))
     nodes = servers_of(driver, handle.lab, servers)

@@ -17,7 +17,8 @@ from ..labtime import LabClock
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 LabName = Annotated[
-    str | None, typer.Option("--lab", help="Which lab; not needed while only one is up.")
+    str | None,
+    typer.Option("--lab", metavar="NAME", help="Which lab; not needed while only one is up."),
 ]
 ScenarioFile = Annotated[Path, typer.Argument(help="Scenario file (YAML).", metavar="FILE")]
 Overrides = Annotated[
@@ -25,7 +26,8 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override a value of the scenario, such as servers.lyon.clock.offset=0s. Repeatable.",
+        help="Override a value of the scenario, such as servers.lyon.clock.offset=0s. Repeatable; "
+        "separated by spaces in the variable.",
     ),
 ]
 
@@ -41,7 +43,7 @@ def pick_lab(driver: Driver, wanted: str | None) -> str:
     if wanted is not None:
         if wanted not in labs:
             known = ", ".join(labs) or "none"
-            raise UsageError(f"there is no lab {wanted!r} (up: {known})")
+            raise UsageError(f"no lab {wanted!r} is up", hint=f"there are: {known}")
         return wanted
     if not labs:
         raise UsageError(
@@ -63,5 +65,7 @@ def servers_of(driver: Driver, lab: str, wanted: list[str] | None) -> list[str]:
     known = sorted(c.node for c in driver.containers(lab) if c.kind == "server")
     unknown = [name for name in wanted or [] if name not in known]
     if unknown:
-        raise UsageError(f"no server {', '.join(unknown)} in lab {lab} (there: {', '.join(known)})")
+        raise UsageError(
+            f"no server {', '.join(unknown)} in lab {lab}", hint=f"there are: {', '.join(known)}"
+        )
     return wanted or known

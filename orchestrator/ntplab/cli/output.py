@@ -9,8 +9,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import TyperException
 
-from ..errors import NtplabError, ScenarioError
+from ..errors import EvidenceError, NtplabError, ScenarioError, UsageError
 
 WIDTH_WITHOUT_TERMINAL = 200
 
@@ -63,12 +64,27 @@ class Output:
         self.data.print(table)
 
     def error(self, error: NtplabError) -> None:
+        self._error(error.message, error.hint or usual_hint(error), error.log_tail)
+
+    def usage(self, error: TyperException) -> None:
+        """A command line that typer does not understand; without any verb, the help."""
+        message = error.format_message()
+        if message.startswith("Usage: "):
+            self.say(message)
+            return
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "ntplab"
+        hint = f"./{command} -h shows how to use it"
+        if message.split()[-1] in ("-v", "-q", "--verbose", "--quiet"):
+            hint = "-v and -q come before the verb: ./ntplab -v run FILE"
+        self._error(message[:1].lower() + message[1:].rstrip("."), hint)
+
+    def _error(self, message: str, hint: str, log_tail: Sequence[str] = ()) -> None:
         self.words.print("[bold red]error:[/] ", end="")
-        self.say(error.message)
-        for line in error.log_tail:
+        self.say(message)
+        for line in log_tail:
             self.say(f"  | {line}")
-        if error.hint:
-            self.say(f"hint: {error.hint}")
+        self.say(f"hint: {hint}")
 
     def problems(self, error: ScenarioError) -> None:
         for problem in error.problems:
@@ -77,6 +93,15 @@ class Output:
                 self.say(f"  hint: {problem.hint}")
         count = len(error.problems)
         self.say(f"{count} problem{'' if count == 1 else 's'} found; nothing was started")
+
+
+def usual_hint(error: NtplabError) -> str:
+    """What to do about an error that came without a hint of its own."""
+    if isinstance(error, UsageError):
+        return "./ntplab -h shows what there is"
+    if isinstance(error, EvidenceError):
+        return "./ntplab runs list shows the runs there are"
+    return "./ntplab doctor examines this machine; ./ntplab -v ... says more"
 
 
 out = Output()

@@ -14,7 +14,10 @@ from .output import out
 
 
 def plan(file: ScenarioFile, overrides: Overrides = None, json: Json = False) -> None:
-    """Show the nodes and the timed actions of a scenario."""
+    """Show the nodes and the timed actions of a scenario.
+
+    Starts nothing and needs no Docker.
+    """
     planned = load_plan(file, overrides)
     if json:
         actions = [asdict(action) for action in timeline(planned)]

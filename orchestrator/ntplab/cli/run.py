@@ -18,12 +18,14 @@ from .output import out
 from .progress import Narrator
 from .verdict import show_results
 
-Seed = Annotated[int | None, typer.Option(help="Another seed: other arrivals, other uptimes.")]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", help="Another seed: other arrivals, other uptimes.")
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run directory, instead of runs/...")
 ]
-Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where run directories go.")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Where run directories are.")]
 
 VERDICT_CODES = {
     "met": ExitCode.MET,
@@ -41,14 +43,18 @@ def run(
     runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Run an experiment: bring the lab up, take it through its phases, judge, tear down."""
+    """Run an experiment: lab up, phases, verdict, lab down.
+
+    Exits with 0 when every expectation is met, 1 when one is violated, 4 when evidence is missing.
+    Ctrl-C removes the lab and keeps what was collected.
+    """
     wanted = request(file, overrides, seed, runs, out_directory, keep=keep)
-    _directory, results = perform(wanted)
+    directory, results = perform(wanted)
     if json:
         out.json(results.model_dump(mode="json", by_alias=True))
     else:
         show_results(results)
-    conclude(wanted, _directory)
+    conclude(wanted, directory)
     raise typer.Exit(VERDICT_CODES[results.verdict])
 
 

@@ -14,7 +14,7 @@ from .output import out
 
 
 def status(lab: LabName = None, json: Json = False) -> None:
-    """Show the nodes of a running lab: container, divergence, NTP, published ports."""
+    """Show a running lab: containers, clocks, NTP, ports."""
     driver = connect()
     if not driver.labs() and lab is None:
         if json:

@@ -26,13 +26,22 @@ NEEDED_HEADERS = {"/usr/include/stdio.h": "libc6-dev"}
 
 def run_tests(
     kind: Annotated[
-        str | None, typer.Argument(help=f"One of {', '.join(KINDS)}; all by default.")
+        str | None,
+        typer.Argument(
+            metavar="KIND",
+            help=f"One of {', '.join(KINDS)}; all by default.",
+            autocompletion=lambda: list(KINDS),
+        ),
     ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- PYTEST...]", help="Passed to pytest.")
+        list[str] | None, typer.Argument(metavar="PYTEST", help="Passed to pytest, after --.")
     ] = None,
 ) -> None:
-    """Run the tests; installs what they need, builds the images, starts the engine."""
+    """Run the tests, all or those of one kind.
+
+    Installs the tools they need where they are missing; for the lab tests, starts the engine and
+    builds the images. What follows -- is passed to pytest.
+    """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no tests of kind {kind!r}", hint=f"there are: {', '.join(KINDS)}")
     chosen = [kind] if kind else list(KINDS)

@@ -24,10 +24,17 @@ def up(
     file: ScenarioFile,
     overrides: Overrides = None,
     lab: Annotated[
-        str | None, typer.Option("--lab", help="Name of the lab; the scenario's name by default.")
+        str | None,
+        typer.Option(
+            "--lab", metavar="NAME", help="Name of the lab; the scenario's name by default."
+        ),
     ] = None,
 ) -> None:
-    """Bring a lab up and wait until every node answers. Doing it again changes nothing."""
+    """Start a lab and wait until every node answers.
+
+    The scenario's phases are not run: bend the clocks by hand with `clock`, switch NTP with
+    `ntp`. Doing it again changes nothing; with another scenario, the lab is made anew.
+    """
     plan = load_plan(file, overrides)
     driver, name = ready_driver(), lab or plan.name
     checksum = plan_checksum(plan)

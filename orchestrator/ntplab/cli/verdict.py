@@ -32,7 +32,7 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
         why = f"  ({expectation.reason})" if expectation.reason else ""
         out.text(f"{mark} {expectation.expect}   observed: {expectation.observed}{why}")
     for note in results.notes:
-        out.say(f"note: {note}")
+        out.text(f"note: {note}")
     out.text("")
     out.text(f"verdict: {results.verdict}")
     for reason in results.reasons:

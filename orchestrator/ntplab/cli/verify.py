@@ -16,7 +16,10 @@ from .run import Runs, relative
 
 
 def verify(run: Which = "latest", runs: Runs = Path("runs"), json: Json = False) -> None:
-    """Check every checksum of a run and compute its results again. Exit 1 if anything differs."""
+    """Check every checksum of a run and compute its results again.
+
+    Exits with 1 if anything differs. Changes nothing, and needs no Docker.
+    """
     directory = find_run(run, runs)
     differences = recompute(directory.path)
     shown = relative(directory.path)
