@@ -97,11 +97,25 @@ read_tai(void)
 
 /* ================================================== */
 
+static void
+read_wall(struct timespec *ts)
+{
+  struct timespec raw;
+
+  host_gettime(CLOCK_MONOTONIC_RAW, &raw);
+  page_tell(wall_clock.page, &raw, host_raw_offset, ts);
+}
+
+/* ================================================== */
+
 EXPORT int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
   if ((unsigned int)id < 32 && WALL_CLOCKS >> id & 1 && is_virtual()) {
-    split_ns(id == CLOCK_TAI ? read_tai() : read_wall(), ts);
+    if (UNLIKELY(id == CLOCK_TAI))
+      model_split(read_tai(), ts);
+    else
+      read_wall(ts);
     return 0;
   }
 

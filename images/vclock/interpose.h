@@ -22,7 +22,6 @@
 #include "vclock.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
 
 /* The calls that come next after ours, in the C library as a rule */
 struct next {
@@ -48,23 +47,6 @@ is_virtual(void)
   if (!interpose_loaded)
     interpose_load();
   return wall_clock.page != NULL;
-}
-
-static inline int64_t
-read_wall(void)
-{
-  return page_read(wall_clock.page, host_raw());
-}
-
-static inline void
-split_ns(int64_t ns, struct timespec *ts)
-{
-  ts->tv_sec = ns / NS_PER_S;
-  ts->tv_nsec = ns % NS_PER_S;
-  if (ts->tv_nsec < 0) {
-    ts->tv_sec--;
-    ts->tv_nsec += NS_PER_S;
-  }
 }
 
 /* A kernel's result, 0 or more or a negative errno, as the C library returns it */

@@ -54,13 +54,14 @@ static void
 translate_timespec(const struct anchor *a, void *data)
 {
   struct timespec ts;
+  int64_t raw;
 
   memcpy(&ts, data, sizeof ts);
   if (!ts.tv_sec && !ts.tv_nsec)
     return;
 
-  split_ns(page_read(wall_clock.page,
-                     a->raw - (a->host - ts.tv_sec * NS_PER_S - ts.tv_nsec)), &ts);
+  raw = a->raw - (a->host - ts.tv_sec * NS_PER_S - ts.tv_nsec);
+  model_split(page_read(wall_clock.page, raw), &ts);
   memcpy(data, &ts, sizeof ts);
 }
 

@@ -25,6 +25,15 @@ model_floor_s(int64_t ns)
 }
 
 /* ================================================== */
+
+void
+model_split(int64_t ns, struct timespec *ts)
+{
+  ts->tv_sec = model_floor_s(ns);
+  ts->tv_nsec = ns - ts->tv_sec * NS_PER_S;
+}
+
+/* ================================================== */
 /* A product of two frequencies of scale RATE_ONE = 2^16 * 10^6, in 2^-64.  Rounded
    up, because readings are rounded down: a nanosecond comes when it is due. */
 

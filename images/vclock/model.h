@@ -16,6 +16,9 @@
 #include <sys/timex.h>
 #include <time.h>
 
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 #define NS_PER_S 1000000000LL
 #define NS_PER_US 1000LL
 
@@ -79,15 +82,22 @@ slewed(const struct line *l, int64_t d)
   return done < l->slew_left ? done : l->slew_left;
 }
 
+/* What the rate has added after d ns, and what is left of the fraction */
+static inline int64_t
+line_gain(const struct line *l, int64_t d)
+{
+  return ((__int128)d * l->adj + l->frac) >> 64;
+}
+
 /* The wall clock in ns since the epoch at a raw instant */
 static inline int64_t
 read_line(const struct line *l, int64_t raw)
 {
   int64_t d = (raw - l->base_raw) & l->run, wall;
 
-  wall = l->base_wall + d + (int64_t)(((__int128)d * l->adj + l->frac) >> 64);
+  wall = l->base_wall + d + line_gain(l, d);
 
-  if (__builtin_expect(l->slew_left != 0, 0))
+  if (UNLIKELY(l->slew_left))
     wall += slewed(l, d);
 
   return wall;
@@ -113,6 +123,7 @@ void model_clear_sync(struct set *s);
 void model_update_rate(struct set *s);
 
 int64_t model_floor_s(int64_t ns);
+void model_split(int64_t ns, struct timespec *ts);
 
 /* timex.c: the calls of a program on a set that is folded to the instant of the
    call.  0 (or the state of the clock) or a negative errno, exactly as the

@@ -5,9 +5,11 @@ Every raw instant is chosen here, so nothing depends on when the test runs.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 
 import pytest
 from clockpage import (
@@ -19,6 +21,7 @@ from clockpage import (
     NS_PER_S,
     ClockPage,
 )
+from conftest import SOURCES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,6 +163,55 @@ def test_a_new_slew_replaces_the_old_one(new_page: NewPage) -> None:
     assert timex.offset == 500
     end_ns = middle_ns + 10 * NS_PER_S
     assert page.read(end_ns) == WALL_NS + 11 * NS_PER_S + 500_000 - 500_000
+
+
+# What clock_gettime() does with the two parts of a raw instant, against the plain sum.
+TELL = """
+#include "page.h"
+
+int64_t tell(const struct vclock *c, int64_t raw, int64_t offset);
+
+int64_t
+tell(const struct vclock *c, int64_t raw, int64_t offset)
+{
+  struct timespec parts, ts;
+
+  model_split(raw + offset, &parts);
+  page_tell(c->page, &parts, offset, &ts);
+  return ts.tv_nsec < 0 || ts.tv_nsec >= NS_PER_S ? -1 : ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def tell(compile_c: Callable[..., Path]) -> Callable[[object, int, int], int]:
+    sources = [str(SOURCES / name) for name in ("model.c", "page.c", "host.c")]
+    library = ctypes.CDLL(str(compile_c("tell.so", TELL, "-shared", "-fPIC", *sources)))
+    library.tell.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+    library.tell.restype = ctypes.c_int64
+    return lambda page, raw_ns, offset_ns: int(library.tell(page, raw_ns, offset_ns))
+
+
+@given(
+    st.lists(st.tuples(short_spans, changes), max_size=6),
+    st.lists(st.tuples(spans, st.integers(-RAW_NS, YEAR_NS)), min_size=1),
+    st.integers(0, 2 * WALL_NS),
+)
+def test_the_fast_reading_is_the_exact_one(
+    new_page: NewPage,
+    tell: Callable[[object, int, int], int],
+    steps: list[tuple[int, tuple[str, int]]],
+    readings: list[tuple[int, int]],
+    wall_ns: int,
+) -> None:
+    page = new_page(RAW_NS, wall_ns)
+    raw_ns = RAW_NS
+    for span_ns, change in steps:
+        raw_ns += span_ns
+        apply(page, raw_ns, change)
+    for after_ns, offset_ns in readings:
+        for at_ns in (raw_ns + after_ns, raw_ns + after_ns % NS_PER_S, RAW_NS + after_ns % 100):
+            assert tell(page.handle, at_ns, offset_ns) == page.read(at_ns)
 
 
 def test_a_frozen_clock_stands_still_and_goes_on_from_there(new_page: NewPage) -> None:
