@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from .collect.samples import Append, BuyersFeed, ObserverFeed
 from .collect.streams import Stream
@@ -25,11 +26,10 @@ from .plan import APP_PORT, PhasePlan, Plan, load_json
 from .render import render_files
 from .topology import LOAD_PATH, PASSWORD_PATH, NodeSpec, build, buyers
 
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 60.0
 ASK_FOR_S = 3
 """One question to the observer lasts this long; between two, dead nodes are looked for."""
 SAME_HOST_WITHIN_NS = 30_000_000_000
-LOG_TAIL_LINES = 15
 TIMENS_FILE = "/run/ntplab/timens"
 
 
@@ -130,11 +130,19 @@ class Lab:
             if dead := self.check_alive():
                 raise dead[0]
             if time.monotonic() > deadline:
-                raise NodeError(
-                    f"not every node was ready within {READY_WITHIN_S:g} s",
-                    log_tail=(answer.stderr or answer.stdout).splitlines()[-LOG_TAIL_LINES:],
-                    hint="./ntplab status and ./ntplab logs SERVER show more (use --keep)",
-                )
+                raise self._late(json.loads(answer.stdout)["targets"])
+
+    def _late(self, targets: Mapping[str, Mapping[str, str | None]]) -> NodeError:
+        """The error for nodes that are not ready, with the first one's last words."""
+        late = {urlsplit(t).hostname or t: found["error"] for t, found in targets.items()}
+        late = {node: error for node, error in late.items() if error is not None}
+        node = next(iter(late))
+        others = f" (nor {', '.join(list(late)[1:])})" if len(late) > 1 else ""
+        return NodeError(
+            f"{node} was not ready within {READY_WITHIN_S:g} s: {late[node]}{others}",
+            log_tail=self.driver.log_tail(self.name, node),
+            hint=f"the whole log of a run is kept in its directory, under logs/{node}/",
+        )
 
     # watching
 
