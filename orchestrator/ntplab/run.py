@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from .analysis import Results, analyze
 from .collect.databases import RawClocks
 from .collect.files import collect_logs
 from .driver.base import Driver
+from .errors import NtplabError
 from .events import Emit, Event, LabStep, RunEnded, RunInterrupted, RunStarted
 from .evidence import RunDirectory, SpoolWriter, seal, write_checksums
 from .lab import Lab
@@ -63,17 +67,20 @@ def run(request: RunRequest, driver: Driver, listen: Emit) -> tuple[RunDirectory
         listen(event)
 
     with ExitStack() as at_the_end:
+        heed = Heed()
+        at_the_end.callback(heed.again)
         spool = SpoolWriter(directory)
         at_the_end.callback(lambda: judge(directory))
         at_the_end.callback(spool.close)
         lab = Lab(driver, request.plan, lab_name(request.plan), clock, emit, spool.append)
         at_the_end.callback(lambda: finish(lab, directory, emit, keep=request.keep))
+        at_the_end.callback(heed.not_now)
         emit(RunStarted(clock.now_ns(), request.plan.name, lab.name, str(directory.path)))
         write_rendered(request.plan, directory)
         try:
             experiment(lab, request, directory, spool, emit)
         except BaseException as reason:
-            emit(RunInterrupted(clock.now_ns(), f"{type(reason).__name__}: {reason}"))
+            emit(RunInterrupted(clock.now_ns(), in_words(reason)))
             raise
         emit(RunEnded(clock.now_ns()))
     return directory, Results.model_validate_json(directory.results.read_bytes())
@@ -94,6 +101,32 @@ def experiment(
     for phase in request.plan.phases:
         runner.run(phase)
         spool.sync()
+
+
+def in_words(reason: BaseException) -> str:
+    """Why a run stopped."""
+    if isinstance(reason, KeyboardInterrupt):
+        return "interrupted"
+    return reason.message if isinstance(reason, NtplabError) else repr(reason)
+
+
+class Heed:
+    """Whether signals that ask us to stop are heeded: not while we clean up because of one.
+
+    A second Ctrl-C would otherwise leave containers behind and evidence unsealed.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def not_now(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, signal.SIG_IGN)
+
+    def again(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
 
 def make_directory(request: RunRequest) -> RunDirectory:

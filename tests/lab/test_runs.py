@@ -143,10 +143,24 @@ def test_an_interrupt_removes_the_lab_and_keeps_the_evidence(
     cli: Cli, number: signal.Signals
 ) -> None:
     process, directory, lab = started_run(cli, until_phase="control")
-    code, output = end(process, number)
+    process.send_signal(number)
+    wait_for("cleaning up", lambda: events(directory)[-1]["event"] != "phase.measuring")
+    code, output = end(process, number)  # impatience changes nothing
     assert code == 130, output
     assert labelled(lab) == []
     assert (directory / "evidence" / "clock.parquet").is_file()
     assert events(directory)[-1]["event"] in ("run.interrupted", "lab.step")
     assert str(directory) in output
     cli("analyze", "out", exit_code=4)
+
+
+def test_a_run_whose_clocks_do_not_settle_fails_with_what_it_saw(cli: Cli) -> None:
+    settle = ["--set", "phases.ntp-on.settle.limit=1us", "--set", "phases.ntp-on.settle.timeout=2s"]
+    brief = ["--set", "phases.control.duration=2s", "--set", "phases.ntp-off.duration=2s"]
+    done = cli("run", BRIEF, *settle, *brief, exit_code=5)
+    assert "error: phase ntp-on: " in done.stderr
+    assert "from true time 2s after NTP was switched on; the limit is 1us" in done.stderr
+    assert "hint:" in done.stderr
+    directory = (cli.cwd / "runs" / "latest").resolve()
+    assert labelled(events(directory)[0]["lab"]) == []
+    cli("analyze", exit_code=4)

@@ -95,5 +95,5 @@ class Narrator:
             case SampleGap():
                 return f"  clocks were not sampled for {event.seconds:.2f} s"
             case RunInterrupted():
-                return f"stopped: {event.reason}"
+                return f"stopped: {event.reason}; cleaning up"
         return ""
