@@ -76,6 +76,8 @@ class PhaseMeasuring(Event):
 class PhaseEnded(Event):
     name = "phase.ended"
     phase: str
+    arrivals: int | None = None
+    """how many attempts the buyers meant to make"""
 
 
 @dataclass(frozen=True)

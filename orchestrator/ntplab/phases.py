@@ -58,8 +58,8 @@ class PhaseRunner:
         if phase.ntp == "on":
             switched_ns = self.switch(phase, "on")
             self.settle(phase, switched_ns)
-        self.measure(phase)
-        self.emit(PhaseEnded(lab.now_ns(), phase.name))
+        arrivals = self.measure(phase)
+        self.emit(PhaseEnded(lab.now_ns(), phase.name, arrivals))
         self.collect(phase)
 
     def switch(self, phase: PhasePlan, state: str) -> int:
@@ -144,8 +144,8 @@ class PhaseRunner:
         ]
         return max(steered, default=(0, "", self.lab.now_ns()))
 
-    def measure(self, phase: PhasePlan) -> None:
-        """The load window: buyers buy, faults strike when they are due."""
+    def measure(self, phase: PhasePlan) -> int:
+        """The load window: buyers buy, faults strike when due; how many attempts were meant."""
         start_ns = self.lab.now_ns() + LEAD_NS
         feed = BuyersFeed(self.append)
         stream = self.lab.start_buyers(phase, start_ns, feed, self.labels) if phase.load else None
@@ -157,6 +157,7 @@ class PhaseRunner:
         self._wait_until(start_ns + phase.duration_ns)
         if stream is not None:
             self._wait_for_buyers(phase, stream, feed)
+        return feed.arrivals
 
     def _wait_for_buyers(self, phase: PhasePlan, stream: Stream, feed: BuyersFeed) -> None:
         latest_ns = max(load.confirm_max_ns + (load.gap_max_ns or 0) for load in phase.load)
