@@ -195,6 +195,6 @@ def test_up_again_changes_nothing(standing: StandingLab) -> None:
 def test_a_taken_port_is_named_and_nothing_is_left(standing: StandingLab, cli: Cli) -> None:
     scenario = Path(__file__).parent / "scenarios" / "three.yaml"
     done = cli("up", str(scenario), "--lab", "test-taken", exit_code=5)
-    assert f"127.0.0.1:{PORT}" in done.stderr
+    assert f"port {PORT} of 127.0.0.1 is already taken" in done.stderr
     assert "hint:" in done.stderr
     assert labelled("test-taken") == []
