@@ -68,8 +68,8 @@ class Lab:
         each(self.topology.volumes, lambda spec: self.driver.create_volume(self.name, spec))
         self._step(f"{len(self.topology.nodes)} containers")
         files = self.files()
-        each(self.topology.nodes, lambda spec: self._create(spec, files, labels))
-        self._start_observer()
+        each(self.topology.nodes, lambda spec: self._make(spec, files, labels))
+        self._wait_for_clocks()
         others = [spec.name for spec in self.topology.nodes if spec.name != OBSERVER]
         each(others, self._start)
         self._step("waiting until every node answers")
@@ -84,18 +84,21 @@ class Lab:
                 files.setdefault(spec.name, {})[PASSWORD_PATH] = password
         return files
 
-    def _create(
+    def _make(
         self, spec: NodeSpec, files: Mapping[str, Mapping[str, bytes]], labels: Mapping[str, str]
     ) -> None:
+        """Create a container; the observer starts at once, and works while others are created."""
         self.driver.create(self.name, spec, files.get(spec.name, {}), labels)
+        if spec.name == OBSERVER:
+            self._start(OBSERVER)
 
     def _start(self, node: str) -> None:
         asked_ns = self.now_ns()
         self.driver.start(self.name, node)
         self._emit(NodeStarted(self.now_ns(), node, asked_ns))
 
-    def _start_observer(self) -> None:
-        self._start(OBSERVER)
+    def _wait_for_clocks(self) -> None:
+        """Follow the observer, and wait until it has made every clock page."""
         self.follow_observer()
         deadline = time.monotonic() + READY_WITHIN_S
         while (ready := self.feed.ready) is None:

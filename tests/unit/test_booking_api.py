@@ -4,7 +4,10 @@ that is not declared. Without a database: the policy is a stub."""
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ import pytest
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
-from booking.app import EXPRESS, ExpressLane, create_api, create_app
+from booking.api import create_api
+from booking.app import DIRECT, EXPRESS, ExpressLane, create_app
 from booking.models import (
     Answer,
     ClockAnswer,
@@ -26,6 +30,7 @@ from booking.problems import MEDIA_TYPE, PROBLEMS, TYPE_PREFIX
 from booking.routes.booking import KEY_LENGTH_MAX
 from booking.routes.common import BODY_BYTES_MAX
 from booking.routes.internal import INTERNAL_BYTES_MAX
+from booking.service import Service
 
 from .asgi import call
 from .booking_stub import NOW, StubService, settings
@@ -200,13 +205,54 @@ def test_openapi_refers_to_nothing_that_is_missing(service: StubService) -> None
                 assert status == "422" or "HTTPValidationError" not in str(response)
 
 
-async def test_the_express_lane_answers_as_the_framework_does(service: StubService) -> None:
-    api = create_api(service)
-    for status in (201, 409, 413, 422, 503):
-        _, body, headers, _ = CASES["post", EXPRESS][status]
-        express = await call(ExpressLane(api), "POST", EXPRESS, body, headers)
-        framework = await call(api, "POST", EXPRESS, body, headers)
-        assert express == framework
+DIRECTLY = [
+    (method, path, status)
+    for method, path, status in ALL
+    if (method.upper(), path) in DIRECT and status != 500
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), DIRECTLY)
+async def test_the_express_lane_answers_as_the_framework_does(
+    service: StubService,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    status: int,
+) -> None:
+    _, body, headers, state = CASES[method, path][status]
+    await prepare(service, state, monkeypatch)
+    lane = ExpressLane(service, never)
+    express = await call(lane, method.upper(), path, body, headers)
+    framework = await call(create_api(service), method.upper(), path, body, headers)
+    assert express.status == status
+    assert express == framework
+
+
+def never(_service: Service) -> ASGIApp:
+    raise AssertionError("this request does not need the framework")
+
+
+async def test_the_framework_is_made_once_and_only_when_it_is_needed(service: StubService) -> None:
+    made: list[ASGIApp] = []
+
+    def make(service: Service) -> ASGIApp:
+        made.append(create_api(service))
+        return made[-1]
+
+    lane = ExpressLane(service, make)
+    await call(lane, "GET", "/readyz")
+    assert made == []
+    replies = await asyncio.gather(*(call(lane, "GET", "/clock") for _ in range(3)))
+    assert [reply.status for reply in replies] == [200, 200, 200]
+    assert len(made) == 1
+
+
+def test_starting_a_server_does_not_import_the_framework() -> None:
+    code = "import sys, booking.app, booking.policies.lease; print('fastapi' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, env=environment, text=True) == "False\n"
 
 
 async def test_a_reservation_is_answered_with_the_stamp_and_who_made_it(app: ASGIApp) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from booking.app import create_api
+from booking.api import create_api
 from booking.problems import PROBLEMS
 
 from .booking_stub import StubService, settings

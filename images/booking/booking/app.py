@@ -1,94 +1,94 @@
-"""Puts the service behind HTTP: routes, problems, OpenAPI, and its start and stop."""
+"""What uvicorn serves: the requests of a lab answered directly, all others by FastAPI.
+
+Also starts and stops the service. See `api` for the whole API and its documents.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 
-from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.datastructures import State
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from booking import problems
 from booking.metrics import ROUTE_KEY, Measure
-from booking.routes import booking, evidence, internal, operations
-from booking.routes.common import PROBLEM_MODELS
+from booking.routes import booking, internal, operations
 from booking.service import Service
 
-VERSION = "1.0"
+Handler = Callable[[Request], Awaitable[Response | BaseModel]]
+
 EXPRESS = "/reserve_ticket"
+DIRECT: Mapping[tuple[str, str], Handler] = {
+    ("POST", EXPRESS): booking.reserve_ticket,
+    ("POST", "/confirm_reservation"): booking.confirm_reservation,
+    ("POST", "/cancel_reservation"): booking.cancel_reservation,
+    ("POST", "/internal/claims"): internal.receive_claims,
+    ("GET", "/healthz"): operations.healthz,
+    ("GET", "/readyz"): operations.readyz,
+}
 
 
 class ExpressLane:
-    """Takes reservations past the framework's dispatch, straight to the handler of their route.
+    """Takes what buyers, peers and the lab ask straight to the handler of its route.
 
-    Ten layers of middleware that a reservation does not need would cost a quarter of its time.
-    The route itself is in the API as any other, so OpenAPI and tests of the API see it; errors
-    become the same problem documents.
+    Ten layers of middleware that a reservation does not need would cost a quarter of its time,
+    and FastAPI half of the server's start. The routes themselves are in the API as any other, so
+    OpenAPI and tests of the API see them; errors become the same problem documents. `make_api`
+    is called for the first request that is not of `DIRECT`, in a thread.
     """
 
-    def __init__(self, api: FastAPI) -> None:
-        self._api = api
+    def __init__(self, service: Service, make_api: Callable[[Service], ASGIApp]) -> None:
+        self.state = State({"service": service})
+        self._service = service
+        self._make_api = make_api
+        self._api: asyncio.Future[ASGIApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != EXPRESS or scope["method"] != "POST":
-            await self._api(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
-        scope["app"] = self._api
-        scope[ROUTE_KEY] = EXPRESS
+        handler = DIRECT.get((scope.get("method", ""), scope["path"]))
+        if handler is None:
+            api = await self._whole_api()
+            await api(scope, receive, send)
+            return
+        scope["app"] = self
+        scope[ROUTE_KEY] = scope["path"]
         try:
-            response = await booking.reserve_ticket(Request(scope, receive))
+            answer = await handler(Request(scope, receive))
         except Exception as error:
-            response = problems.answer(error)
-        await response(scope, receive, send)
+            answer = problems.answer(error)
+        if isinstance(answer, BaseModel):
+            answer = Response(answer.model_dump_json(), media_type="application/json")
+        await answer(scope, receive, send)
 
+    async def _whole_api(self) -> ASGIApp:
+        if self._api is None:
+            make = asyncio.to_thread(self._make_api, self._service)
+            self._api = asyncio.ensure_future(make)
+        # Whoever goes away while it is made leaves it to the others.
+        return await asyncio.shield(self._api)
 
-def create_api(service: Service) -> FastAPI:
-    """The FastAPI application around `service`, which it starts and stops."""
-
-    @asynccontextmanager
-    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        await service.start()
-        try:
-            yield
-        finally:
-            await service.stop()
-
-    api = FastAPI(
-        title="Concert booking",
-        version=VERSION,
-        lifespan=lifespan,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
-    api.state.service = service
-    problems.install(api)
-    for part in (booking, evidence, operations, internal):
-        api.include_router(part.router)
-    _complete_openapi(api)
-    return api
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The lifespan protocol of ASGI: started with the server, stopped with it."""
+        await receive()
+        await self._service.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._service.stop()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def create_app(service: Service) -> ASGIApp:
-    """What uvicorn serves: the API with its express lane, measured."""
-    return Measure(ExpressLane(create_api(service)), service.metrics)
+    """What uvicorn serves, measured."""
+    return Measure(ExpressLane(service, _import_api), service.metrics)
 
 
-def _complete_openapi(api: FastAPI) -> None:
-    """Add the schemas that only problem documents and hand-read bodies refer to."""
-    generate = api.openapi
+def _import_api(service: Service) -> ASGIApp:
+    from booking.api import create_api
 
-    def openapi() -> dict[str, Any]:
-        if api.openapi_schema is None:
-            document = generate()
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            for model in PROBLEM_MODELS:
-                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                schemas.update(schema.pop("$defs", {}))
-                schemas[model.__name__] = schema
-            for path in document["paths"].values():
-                for operation in path.values():
-                    schemas.update(operation.pop("x-definitions", {}))
-        return api.openapi_schema or {}
-
-    api.openapi = openapi  # type: ignore[method-assign]
+    return create_api(service)

@@ -114,7 +114,10 @@ async def _create(settings: Settings) -> None:
         await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))",
                                  CREATE_LOCK + name, timeout=settings.db_wait_s)  # fmt: skip
         if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name) is None:
-            await connection.execute(f'CREATE DATABASE "{name}"', timeout=settings.db_wait_s)
+            # Copying files takes half the processor time of copying pages through the log, and
+            # every server of a lab does this at the same moment.
+            create = f'CREATE DATABASE "{name}" STRATEGY file_copy'
+            await connection.execute(create, timeout=settings.db_wait_s)
             _log.info("database created", extra={"database": name})
 
     await _with_connection(settings, "postgres", work)

@@ -13,10 +13,7 @@ from typing import Any
 
 import asyncpg
 import orjson
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
@@ -124,20 +121,6 @@ def answer(error: Exception) -> Response:
     """The problem document for whatever went wrong."""
     if isinstance(error, ProblemError):
         return respond(error)
-    if isinstance(error, RequestValidationError):
-        return respond(invalid(list(error.errors())))
     if isinstance(error, HTTPException):
         return respond(_http(error))
     return respond(_database(error) if isinstance(error, DATABASE_FAILURES) else _bug(error))
-
-
-async def _on_error(request: Request, error: Exception) -> Response:
-    return answer(error)
-
-
-def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem document."""
-    for kind in (ProblemError, RequestValidationError, HTTPException, *DATABASE_FAILURES):
-        app.add_exception_handler(kind, _on_error)
-    # Starlette raises these again behind the answer; uvicorn's log then has them twice.
-    app.add_exception_handler(Exception, _on_error)

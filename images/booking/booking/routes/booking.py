@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,13 +12,13 @@ from booking.problems import ProblemError
 from booking.routes.common import (
     NEEDS_DATABASE,
     TAKES_BODY,
-    body_of,
+    Routes,
     read_body,
     responses,
     service_of,
 )
 
-router = APIRouter(tags=["booking"])
+router = Routes("booking")
 
 KEY_HEADER = "idempotency-key"
 KEY_LENGTH_MAX = 128
@@ -51,7 +50,8 @@ def _idempotency_key(request: Request) -> str:
         *NEEDS_DATABASE,
         also={201: {"model": Answer, "description": "The seat is confirmed, or held."}},
     ),
-    openapi_extra={**body_of(ReserveRequest), "parameters": [_KEY_PARAMETER]},
+    body=ReserveRequest,
+    openapi_extra={"parameters": [_KEY_PARAMETER]},
 )
 async def reserve_ticket(request: Request) -> Response:
     """Stamps a claim with this server's wall clock and decides as the policy says."""
@@ -75,7 +75,7 @@ async def reserve_ticket(request: Request) -> Response:
         *NEEDS_DATABASE,
         also={200: {"model": Answer, "description": "Confirmed; carries the receipt."}},
     ),
-    openapi_extra=body_of(ClaimRequest),
+    body=ClaimRequest,
 )
 async def confirm_reservation(request: Request) -> Response:
     """The claim's id is its idempotency key: repeated, the outcome is the same."""
@@ -96,7 +96,7 @@ async def confirm_reservation(request: Request) -> Response:
         *NEEDS_DATABASE,
         also={200: {"model": Answer, "description": "Cancelled; the seat is free again."}},
     ),
-    openapi_extra=body_of(ClaimRequest),
+    body=ClaimRequest,
 )
 async def cancel_reservation(request: Request) -> Response:
     """For policies that hold first; the others have nothing to give back."""

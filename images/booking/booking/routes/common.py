@@ -1,4 +1,4 @@
-"""What the routes share: reading a body, and declaring every status in OpenAPI.
+"""What the routes share: being declared, reading a body, every status in OpenAPI.
 
 Bodies are validated by pydantic straight from their bytes; FastAPI's own parameter machinery would
 cost a third of a reservation.
@@ -6,6 +6,8 @@ cost a third of a reservation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,9 +20,45 @@ from booking.service import Service
 BODY_BYTES_MAX = 16 * 1024
 
 M = TypeVar("M", bound=BaseModel)
+H = TypeVar("H", bound=Callable[..., Any])
 Responses = dict[int | str, dict[str, Any]]
 
 _MODELS: dict[int, type[BaseModel]] = {409: DecisionProblem, 422: InvalidProblem}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route as declared: `body` is what `read_body` reads there, `options` are FastAPI's."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    body: type[BaseModel] | None
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Routes of one part of the API. Declared without FastAPI, which is told of them in `api`."""
+
+    tag: str
+    prefix: str = ""
+    declared: list[Route] = field(default_factory=list)
+
+    def get(self, path: str, **options: Any) -> Callable[[H], H]:
+        return self._declare("GET", path, None, options)
+
+    def post(self, path: str, *, body: type[BaseModel], **options: Any) -> Callable[[H], H]:
+        return self._declare("POST", path, body, options)
+
+    def _declare(
+        self, method: str, path: str, body: type[BaseModel] | None, options: dict[str, Any]
+    ) -> Callable[[H], H]:
+        def take(handler: H) -> H:
+            self.declared.append(Route(method, self.prefix + path, handler, body, options))
+            return handler
+
+        return take
 
 
 def service_of(request: Request) -> Service:

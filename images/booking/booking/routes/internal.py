@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 
 from booking import measurements
@@ -14,13 +13,13 @@ from booking.problems import ProblemError
 from booking.routes.common import (
     NEEDS_DATABASE,
     TAKES_BODY,
-    body_of,
+    Routes,
     read_body,
     responses,
     service_of,
 )
 
-router = APIRouter(prefix="/internal", tags=["internal"])
+router = Routes("internal", prefix="/internal")
 
 INTERNAL_BYTES_MAX = 4 * 1024 * 1024
 
@@ -29,7 +28,7 @@ INTERNAL_BYTES_MAX = 4 * 1024 * 1024
     "/claims",
     summary="Claims of a peer",
     responses=responses("not-replicating", *TAKES_BODY, *NEEDS_DATABASE),
-    openapi_extra=body_of(ClaimsMessage),
+    body=ClaimsMessage,
 )
 async def receive_claims(request: Request) -> Recorded:
     """Answered once the claims are on record; sent again, they stay as they were first known."""
@@ -54,7 +53,7 @@ async def receive_claims(request: Request) -> Recorded:
     "/clock_measurements",
     summary="Ground truth about clocks",
     responses=responses(*TAKES_BODY, *NEEDS_DATABASE),
-    openapi_extra=body_of(MeasurementsMessage),
+    body=MeasurementsMessage,
 )
 async def record_measurements(request: Request) -> Recorded:
     """Recorded with source `lab`; `/compare_reservations` prefers it to chronyd's belief."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -11,10 +10,10 @@ from booking.clocks import Reading, iso
 from booking.metrics import CONTENT_TYPE
 from booking.models import Belief, ClockAnswer, Health
 from booking.problems import DATABASE_FAILURES, ProblemError
-from booking.routes.common import responses, service_of
+from booking.routes.common import Routes, responses, service_of
 from booking.service import Service
 
-router = APIRouter(tags=["operations"])
+router = Routes("operations")
 
 READY_TIMEOUT_S = 2.0
 
