@@ -32,7 +32,7 @@ from . import (
     validate,
     verify,
 )
-from .flags import PREFIX, command_tree
+from .flags import command_tree
 from .output import Output, out
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": PREFIX},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

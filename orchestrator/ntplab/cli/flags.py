@@ -1,6 +1,7 @@
 """Every flag's environment variable, named after the flag: `run --set` is NTPLAB_RUN_SET.
 
-typer by itself would name them after the parameters of our functions.
+typer by itself would name them after the parameters of our functions, and let NTPLAB_HELP=1 turn
+every verb into its help.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ PREFIX = "NTPLAB"
 SHARED = ("lab", "runs")
 
 # Not settings but things to do instead of a verb: a variable would disable every verb.
-WITHOUT_VARIABLE = ("help", "version", "install-completion", "show-completion")
+WITHOUT_VARIABLE = ("version", "install-completion", "show-completion")
 
 Command = TyperCommand | TyperGroup
 Path = tuple[str, ...]
@@ -53,8 +54,8 @@ def flag_of(option: TyperOption) -> str:
 
 def _name_variable(path: Path, option: TyperOption) -> None:
     flag = flag_of(option)
-    option.allow_from_autoenv = option.show_envvar = flag not in WITHOUT_VARIABLE
-    if not option.show_envvar:
+    if flag in WITHOUT_VARIABLE:
         return
     own = "_".join([PREFIX, *path, flag]).upper().replace("-", "_")
     option.envvar = [own, f"{PREFIX}_{flag.upper()}"] if flag in SHARED else own
+    option.show_envvar = True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -17,15 +18,19 @@ WIDTH_WITHOUT_TERMINAL = 200
 
 
 class Output:
-    """One for the process. rich honors NO_COLOR and drops styles where there is no terminal."""
+    """One for the process. rich drops styles where there is no terminal."""
 
     def __init__(self) -> None:
         self.verbose = False
         self.quiet = False
         # Into a file or a pipe nothing is cut to the width of a terminal that is not there.
         width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-        self.data = Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
-        self.words = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        # rich by itself would take NO_COLOR for "bold, but no color".
+        colors: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+        self.data = Console(
+            file=sys.stdout, highlight=False, soft_wrap=True, width=width, color_system=colors
+        )
+        self.words = Console(file=sys.stderr, highlight=False, soft_wrap=True, color_system=colors)
 
     def configure(self, *, verbose: bool, quiet: bool) -> None:
         self.verbose, self.quiet = verbose, quiet
