@@ -27,7 +27,7 @@ from .render import render_files
 from .topology import LOAD_PATH, PASSWORD_PATH, NodeSpec, build, buyers
 
 READY_WITHIN_S = 60.0
-ASK_FOR_S = 3
+ASK_FOR_S = 5
 """One question to the observer lasts this long; between two, dead nodes are looked for."""
 SAME_HOST_WITHIN_NS = 30_000_000_000
 TIMENS_FILE = "/run/ntplab/timens"
@@ -119,13 +119,14 @@ class Lab:
         self.observer_stream = Stream(self.driver, self.name, OBSERVER, self.feed).start()
 
     def _wait_ready(self) -> None:
+        """NTP daemons first: they answer while the apps are still starting."""
         plan = self.plan
-        urls = [f"http://{server.name}:{APP_PORT}/readyz" for server in plan.servers]
-        self._ask_until_ready([PROGRAM, "wait-http", "--timeout-s", str(ASK_FOR_S), *urls])
         steered = [s.name for s in plan.servers if s.ntp_at_start]
         ntp_nodes = [server.name for server in plan.time_servers] + steered
         if ntp_nodes:
             self._ask_until_ready([PROGRAM, "wait-ntp", "--timeout-s", str(ASK_FOR_S), *ntp_nodes])
+        urls = [f"http://{server.name}:{APP_PORT}/readyz" for server in plan.servers]
+        self._ask_until_ready([PROGRAM, "wait-http", "--timeout-s", str(ASK_FOR_S), *urls])
 
     def _ask_until_ready(self, question: list[str]) -> None:
         deadline = time.monotonic() + READY_WITHIN_S

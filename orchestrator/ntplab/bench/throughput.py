@@ -109,7 +109,7 @@ def pgbench_script(statement: str) -> str:
     drawn = f"random(1, {RANDOM_MAX})"
     values = [drawn, drawn, "1", "1", drawn, "random(1, 1000)", str(STAMP_NS), str(STAMP_NS), drawn]
     lines = [f"\\set p{number} {value}" for number, value in enumerate(values, 1)]
-    return "\n".join([*lines, _PARAMETER.sub(r":p\1", statement).rstrip(";") + ";", ""])
+    return "\n".join([*lines, _PARAMETER.sub(r":p\1", statement).strip() + ";", ""])
 
 
 def write_script(lab: Lab, script: str) -> None:
