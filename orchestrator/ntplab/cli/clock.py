@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -14,6 +14,10 @@ from .options import Json, LabName, connect, lab_handle, pick_lab
 from .output import out
 
 T = TypeVar("T")
+
+# timex.tick is the length of 10 ms by this clock, in us.
+TICK_ONE_US = 10_000
+PPM_PER_TICK = 100
 
 app = typer.Typer(help="Look at the clocks of a running lab, and bend them.")
 
@@ -28,7 +32,7 @@ def show(nodes: Nodes = None, lab: LabName = None, json: Json = False) -> None:
     """Show every clock against lab time.
 
     divergence: wall clock minus true time. oscillator: its error, which no program of the server
-    can see. correction: the frequency that the server's NTP daemon has set against it.
+    can see. correction: what its NTP daemon has set against that.
     """
     answer = show_clocks(_handle(lab), nodes or [])
     if json:
@@ -115,9 +119,16 @@ def _row(name: str, clock: dict[str, Any]) -> tuple[str, ...]:
         name,
         format_divergence(clock["divergence_ns"]),
         format_ppm(round(clock["drift_ppm"], 3)),
-        format_ppm(round(clock["frequency_ppm"], 3)),
+        format_ppm(round(correction_ppm(clock), 3)),
         "no" if clock["frozen"] else "yes",
     )
+
+
+def correction_ppm(clock: Mapping[str, Any]) -> float:
+    """What a daemon has set against the oscillator: timex.freq, and timex.tick for the rest."""
+    frequency_ppm: float = clock["frequency_ppm"]
+    tick_us: int = clock["tick"]
+    return frequency_ppm + (tick_us - TICK_ONE_US) * PPM_PER_TICK
 
 
 def format_divergence(divergence_ns: int) -> str:
