@@ -57,7 +57,7 @@ def test_p99_leaves_out_at_most_one_in_a_hundred(divergences_ns: list[int]) -> N
     found = worst_p99_us([list(enumerate(divergences_ns)), [(0, 0)]]) * 1000
     sizes = [abs(d) for d in divergences_ns]
     assert sum(size > found + 0.5 for size in sizes) <= len(sizes) // 100
-    assert found <= max(sizes)
+    assert found <= max(sizes) + 0.5
 
 
 def test_samples_are_those_of_the_window_and_of_clocks_only() -> None:

@@ -14,7 +14,7 @@ from ..driver.base import Driver
 from ..faults.handle import each
 from ..topology import NetworkSpec, NodeSpec
 from .figures import Outcome, compare
-from .labs import fresh_name, lab_for, plan_of
+from .labs import fresh_name, lab_for, plan_of, undisturbed
 from .measuring import Bench
 
 NAME = "bring_up"
@@ -60,7 +60,8 @@ def start_sleeping(driver: Driver) -> float:
         each([sleeper(f"sleeper{number}") for number in range(SERVERS)], start)
         return time.monotonic() - begin
     finally:
-        driver.remove_lab(lab)
+        with undisturbed():
+            driver.remove_lab(lab)
 
 
 def sleeper(name: str) -> NodeSpec:

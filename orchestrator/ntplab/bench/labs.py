@@ -13,6 +13,7 @@ from ..lab import Lab, silent
 from ..labtime import LabClock
 from ..plan import Plan
 from ..planner import make_plan
+from ..run import Heed
 from ..scenario import parse_scenario
 from .samples import ClockSamples
 
@@ -43,6 +44,17 @@ def fresh_name() -> str:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """Cleaning up is not cut short by a second Ctrl-C."""
+    heed = Heed()
+    heed.not_now()
+    try:
+        yield
+    finally:
+        heed.again()
+
+
+@contextmanager
 def lab_for(driver: Driver, plan: Plan, samples: ClockSamples | None = None) -> Iterator[Lab]:
     """A lab that is not up yet; `samples` gets what the observer sees of its clocks."""
     append = (samples or ClockSamples()).append
@@ -50,7 +62,8 @@ def lab_for(driver: Driver, plan: Plan, samples: ClockSamples | None = None) -> 
     try:
         yield lab
     finally:
-        lab.down()
+        with undisturbed():
+            lab.down()
 
 
 @contextmanager
