@@ -30,6 +30,7 @@ UNREACHABLE = (
 )
 
 _TAKEN = re.compile(r"port is already allocated|address already in use")
+_MISCOUNTED = re.compile(r"has active endpoints")
 _ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):(\d+)")
 
 
@@ -97,6 +98,12 @@ def _node_error(doing: str, said: str, log_tail: list[str]) -> NodeError:
         return NodeError(
             f"cannot {doing}: {port} is already taken",
             hint="`docker ps` and `ss -ltnp` show by whom; stop it or choose another port",
+        )
+    if _MISCOUNTED.search(said):
+        return NodeError(
+            f"cannot {doing}: {said}",
+            hint="if no container is left in it, the engine has lost count: restart the engine, "
+            "then try again",
         )
     return NodeError(f"cannot {doing}: {said}", log_tail=log_tail)
 
