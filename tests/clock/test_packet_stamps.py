@@ -31,7 +31,17 @@ def pair(option, flags=1):
     receiver.setsockopt(socket.SOL_SOCKET, option, flags)
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.connect(receiver.getsockname())
+    warm_up(receiver, sender)
     return receiver, sender
+def warm_up(receiver, sender):
+    # The first to want stamps makes the kernel switch stamping on, a little later: until then it
+    # stamps what is read without a stamp at the time of reading.
+    for _ in range(10_000):
+        sender.send(b"w"); wait(receiver); arrived = now()
+        while now() < arrived + 1_000_000: pass
+        ((_, times),) = stamps(receiver.recvmsg(10, 200)[1])
+        if times[0] <= arrived: return
+    raise AssertionError("the kernel does not stamp packets as they come")
 def stamps(ancillary):
     return [[kind, [s * 10**9 + n * NS.get(kind, 1)
                     for s, n in struct.iter_unpack("qq", data[:len(data) // 16 * 16])]]
