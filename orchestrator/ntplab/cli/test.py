@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -49,6 +50,9 @@ def run_tests(
     if "lab" in chosen:
         ready_driver()
     folders = [folder for name in chosen for folder in KINDS[name] if (REPO_DIR / folder).is_dir()]
+    # Whoever starts us in the background may have had SIGINT ignored, and programs inherit that:
+    # the ones that tests interrupt would not listen.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "pytest", *folders, *(arguments or [])]
     raise typer.Exit(subprocess.run(command, cwd=REPO_DIR, env=_environment()).returncode)
 
