@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ntplab.analysis import check_expectation
-from ntplab.cli.app import app
+from ntplab.cli.app import build
 from ntplab.cli.flags import Command, command_tree, options_of, walk
 from ntplab.scenario import parse_scenario
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").rglob("*.md"))]
-TREE = dict(walk(command_tree(app)))
+TREE = dict(walk(command_tree(build())))
 GLOBAL = {flag for option in options_of(TREE[()]) for flag in option.opts} | {"-h", "--help"}
 PLACEHOLDERS = ("VERB", "...", "[-v|-q]")
 

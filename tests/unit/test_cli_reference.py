@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from ntplab.cli import reference
-from ntplab.cli.app import app
+from ntplab.cli.app import build
 from ntplab.cli.flags import WITHOUT_VARIABLE, command_tree, flag_of, options_of, walk
 from ntplab.errors import ExitCode
 
 REPO = Path(__file__).resolve().parents[2]
 VERBS = {
     " ".join(path): command
-    for path, command in walk(command_tree(app))
+    for path, command in walk(command_tree(build()))
     if path and reference.is_verb(command)
 }
 READ_VERBS = (
@@ -66,7 +66,7 @@ def test_every_argument_and_flag_is_described_and_named(name: str) -> None:
 def test_every_flag_has_one_variable_of_its_own() -> None:
     own = [
         option.envvar[0] if isinstance(option.envvar, list) else option.envvar
-        for _path, command in walk(command_tree(app))
+        for _path, command in walk(command_tree(build()))
         for option in options_of(command)
         if flag_of(option) not in WITHOUT_VARIABLE
     ]

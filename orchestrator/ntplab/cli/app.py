@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from .. import __version__
 from ..errors import ExitCode, NtplabError, ScenarioError
-from . import (
-    analyze,
-    bench,
-    clock,
-    demo,
-    doctor,
-    down,
-    exec_,
-    logs,
-    ntp,
-    plan,
-    run,
-    runs,
-    status,
-    test,
-    up,
-    validate,
-    verify,
-)
 from .flags import command_tree
 from .output import Output, out
 
-app = typer.Typer(
-    name="ntplab",
-    help="What do wrong clocks do to a reservation system, and what does NTP really change?",
-    epilog="Start with `./ntplab demo`. Every flag has a variable: NTPLAB_<VERB>_<FLAG>.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+VERBS = {
+    "demo": "demo:demo",
+    "doctor": "doctor:doctor",
+    "validate": "validate:validate",
+    "plan": "plan:plan",
+    "up": "up:up",
+    "status": "status:status",
+    "down": "down:down",
+    "run": "run:run",
+    "ntp": "ntp:app",
+    "clock": "clock:app",
+    "exec": "exec_:exec_",
+    "logs": "logs:logs",
+    "analyze": "analyze:analyze",
+    "verify": "verify:verify",
+    "runs": "runs:app",
+    "bench": "bench:bench",
+    "test": "test:run_tests",
+}
+"""verb -> module of this folder and what in it is the verb, in the order of the help"""
+
+TAKES_ANY_FLAG = ("exec", "test")
+"""Verbs that hand flags on to another program."""
+
+SETTINGS: dict[str, Any] = {
+    "name": "ntplab",
+    "help": "What do wrong clocks do to a reservation system, and what does NTP really change?",
+    "epilog": "Start with `./ntplab demo`. Every flag has a variable: NTPLAB_<VERB>_<FLAG>.",
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 
 def _version(wanted: bool) -> None:
@@ -52,7 +59,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def settings(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="More words, and tracebacks.")
@@ -66,23 +72,28 @@ def settings(
     out.configure(verbose=verbose, quiet=quiet)
 
 
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("validate")(validate.validate)
-app.command("plan")(plan.plan)
-app.command("up")(up.up)
-app.command("status")(status.status)
-app.command("down")(down.down)
-app.command("run")(run.run)
-app.add_typer(ntp.app, name="ntp")
-app.add_typer(clock.app, name="clock")
-app.command("exec", context_settings={"ignore_unknown_options": True})(exec_.exec_)
-app.command("logs")(logs.logs)
-app.command("analyze")(analyze.analyze)
-app.command("verify")(verify.verify)
-app.add_typer(runs.app, name="runs")
-app.command("bench")(bench.bench)
-app.command("test", context_settings={"ignore_unknown_options": True})(test.run_tests)
+def build(only: str | None = None) -> typer.Typer:
+    """The command line with every verb, or with `only` that one.
+
+    What all verbs import together takes half a second that, say, `status` need not wait for.
+    """
+    app = typer.Typer(**SETTINGS)
+    app.callback()(settings)
+    for verb in [only] if only else VERBS:
+        module, attribute = VERBS[verb].split(":")
+        found = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=verb)
+        else:
+            any_flag = {"ignore_unknown_options": verb in TAKES_ANY_FLAG}
+            app.command(verb, context_settings=any_flag)(found)
+    return app
+
+
+def verb_in(argv: Sequence[str]) -> str | None:
+    """The verb of a command line where there plainly is one."""
+    first = next((word for word in argv if not word.startswith("-")), None)
+    return first if first in VERBS else None
 
 
 def main() -> None:
@@ -99,6 +110,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 def _guarded(output: Output) -> int:
     """Run a verb; what it raises becomes words and an exit code. Typer handles Ctrl-C (130)."""
     try:
+        app = build(verb_in(sys.argv[1:]))
         code = command_tree(app).main(prog_name="ntplab", standalone_mode=False)
         return code if isinstance(code, int) else ExitCode.MET
     except SystemExit as end:

@@ -13,7 +13,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from ..errors import ExitCode
 from ..paths import REPO_DIR
-from .app import app
+from .app import build
 from .flags import Command, Path, command_tree, options_of, walk
 
 REFERENCE_PATH = REPO_DIR / "docs" / "reference" / "cli.md"
@@ -58,7 +58,7 @@ script instead.
 
 def reference() -> str:
     """The whole page."""
-    commands = [(path, command) for path, command in walk(command_tree(app))]
+    commands = [(path, command) for path, command in walk(command_tree(build()))]
     root = commands[0][1]
     parts = [INTRODUCTION, exit_codes(), flags("Before the verb", (), root), COMPLETION]
     parts += [section(path, command) for path, command in commands[1:] if is_verb(command)]
