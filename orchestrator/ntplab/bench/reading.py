@@ -30,7 +30,7 @@ ABOUT = {
     FAKETIME_UNCACHED: "... beside libfaketime that looks for changed settings at every reading",
 }
 TARGET = 1.4
-RUNS = 7
+RUNS = 11
 RUN_LIMIT_S = 60
 CALLS = 20_000
 CALLS_UNCACHED = 200

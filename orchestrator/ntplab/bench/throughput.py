@@ -1,8 +1,9 @@
 """Requests per second of one booking server beside pgbench running the same statement.
 
 The server decides by policy `unique`: one statement a request. Which statement that is, it is
-asked itself, so that pgbench never runs another one. Both write to the same tables of the same
-database, one after the other, with as many of them in flight as the server has connections.
+asked itself, so that pgbench never runs another one. Both come to the database over the lab's
+network, write to the same tables, one after the other, with as many statements in flight as the
+server has connections.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..driver.base import ExecResult
 from ..errors import LabError
 from ..lab import Lab
 from ..plan import APP_PORT
@@ -32,8 +32,9 @@ IN_FLIGHT = 8
 GENERATOR = Path(__file__).with_name("generator.py")
 GENERATOR_PATH = "/etc/ntplab/generator.py"
 GENERATOR_NODE = "generator"
+PGBENCH_NODE = "pgbench"
 DATABASE = "db"
-SCRIPT_PATH = "/tmp/bench.sql"
+SCRIPT_PATH = "/etc/ntplab/bench.sql"
 READ_STATEMENT = "from booking.policies.unique import RESERVE; print(RESERVE)"
 PARAMETERS = 9
 RANDOM_MAX = 2**62
@@ -47,8 +48,7 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     """A figure in requests per second."""
     ours, pgbench = [], []
     with standing(bench.driver, plan_of(1, "unique", ntp_running=True)) as lab:
-        start_generator(lab)
-        write_script(lab, pgbench_script(read_statement(lab)))
+        start_helpers(lab, pgbench_script(read_statement(lab)))
         for _ in range(RUNS):
             pgbench.append(run_pgbench(lab))
             answered = run_generator(lab)
@@ -61,21 +61,30 @@ def measure(bench: Bench) -> Iterator[Outcome]:
     yield compare(NAME, ours, pgbench, "pgbench", "requests/s", TARGET, better="higher")
 
 
+def start_helpers(lab: Lab, script: str) -> None:
+    """Containers that the generator and pgbench run in, asleep until then."""
+    password = lab.handle.must(DATABASE, ["cat", PASSWORD_PATH]).encode()
+    files = {
+        GENERATOR_NODE: ("ntplab/buyers", {GENERATOR_PATH: GENERATOR.read_bytes()}),
+        PGBENCH_NODE: (
+            "ntplab/postgres",
+            {SCRIPT_PATH: script.encode(), PASSWORD_PATH: password},
+        ),
+    }
+    for name, (image, content) in files.items():
+        spec = NodeSpec(
+            name,
+            "buyers",
+            image,
+            networks=(APP_NETWORK,),
+            entrypoint=("sleep",),
+            command=("3600",),
+        )
+        lab.driver.create(lab.name, spec, content, {})
+        lab.driver.start(lab.name, name)
+
+
 # --- ours ---------------------------------------------------------------------------------
-
-
-def start_generator(lab: Lab) -> None:
-    """A container that the load generator runs in, asleep until then."""
-    spec = NodeSpec(
-        GENERATOR_NODE,
-        "buyers",
-        "ntplab/buyers",
-        networks=(APP_NETWORK,),
-        entrypoint=("sleep",),
-        command=("3600",),
-    )
-    lab.driver.create(lab.name, spec, {GENERATOR_PATH: GENERATOR.read_bytes()}, {})
-    lab.driver.start(lab.name, GENERATOR_NODE)
 
 
 def run_generator(lab: Lab) -> Any:
@@ -112,21 +121,15 @@ def pgbench_script(statement: str) -> str:
     return "\n".join([*lines, _PARAMETER.sub(r":p\1", statement).strip() + ";", ""])
 
 
-def write_script(lab: Lab, script: str) -> None:
-    """Put pgbench's script where pgbench runs, beside the database."""
-    put = ["sh", "-c", f"cat > {SCRIPT_PATH}"]
-    checked(lab.driver.exec(lab.name, DATABASE, put, stdin=script.encode()), "pgbench's script")
-
-
 def run_pgbench(lab: Lab) -> float:
     """Transactions per second, each of them one statement."""
-    # Over TCP and with a password, as the service comes; the secret is on no command line.
+    # The secret is on no command line.
     command = (
         f'PGPASSWORD="$(cat {PASSWORD_PATH})" exec pgbench --no-vacuum --protocol=prepared '
         f"--client={IN_FLIGHT} --time={SECONDS} --file={SCRIPT_PATH} "
-        "--host=127.0.0.1 --username=booking booking"
+        f"--host={DATABASE} --username=booking booking"
     )
-    return parse_tps(checked(lab.driver.exec(lab.name, DATABASE, ["sh", "-c", command]), "pgbench"))
+    return parse_tps(lab.handle.must(PGBENCH_NODE, ["sh", "-c", command]))
 
 
 def parse_tps(report: str) -> float:
@@ -135,10 +138,3 @@ def parse_tps(report: str) -> float:
     if not found:
         raise LabError("pgbench reported no rate", log_tail=report.splitlines()[-5:])
     return float(found[1])
-
-
-def checked(result: ExecResult, what: str) -> str:
-    """What a command printed; `LabError` if it failed."""
-    if not result.ok:
-        raise LabError(f"{what} failed", log_tail=result.stderr.splitlines()[-5:])
-    return result.stdout

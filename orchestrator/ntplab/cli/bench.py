@@ -25,6 +25,8 @@ from .loading import ready_driver
 from .options import Json
 from .output import out
 
+BUSY_PER_CPU = 0.5
+
 List = Annotated[bool, typer.Option("--list", help="Name the benchmarks; run none.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which; all by default.")]
 
@@ -39,6 +41,8 @@ def bench(names: Names = None, list_them: List = False, json: Json = False) -> N
         show_list(json)
         return
     machine = describe_machine()
+    if machine["load_1m"] > BUSY_PER_CPU * machine["cpus"]:
+        out.say(f"note: this machine is busy (load {machine['load_1m']}): distrust the figures")
     outcomes = run(frozenset(names or BENCHMARKS))
     if json:
         out.json(document(machine, outcomes))
