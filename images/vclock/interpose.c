@@ -103,7 +103,7 @@ read_wall(struct timespec *ts)
   struct timespec raw;
 
   host_gettime(CLOCK_MONOTONIC_RAW, &raw);
-  page_tell(wall_clock.page, &raw, host_raw_offset, ts);
+  page_tell(wall_clock.page, &raw, &host_raw_offset_ts, ts);
 }
 
 /* ================================================== */

@@ -65,12 +65,91 @@ page_find(const struct page *p, int64_t raw, union slot *found)
 
 /* ================================================== */
 
+/* Nobody ticks a page: a reader goes through the seconds since a set took effect
+   itself.  What it found last is kept here, so that the next one need not start over.
+   A version that is odd is being written, by nobody else and with nobody waiting; in
+   a child that was forked just then it stays so, and readings there take longer. */
+
+static struct {
+  uint64_t version;
+  uint64_t seq;
+  uint64_t maps;
+  const struct page *page;
+  union slot slot;
+} reached;
+
+/* Pages mapped so far: another one may come to lie where one was */
+static uint64_t maps;
+
+/* ================================================== */
+
+static void
+recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
+{
+  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_ACQUIRE);
+  union slot slot;
+
+  if (version % 2 || __atomic_load_n(&reached.page, __ATOMIC_RELAXED) != p ||
+      __atomic_load_n(&reached.seq, __ATOMIC_RELAXED) != seq ||
+      __atomic_load_n(&reached.maps, __ATOMIC_RELAXED) != __atomic_load_n(&maps, __ATOMIC_RELAXED))
+    return;
+
+  copy_slot(&slot, &reached.slot);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (__atomic_load_n(&reached.version, __ATOMIC_RELAXED) == version &&
+      slot.set.line.base_raw <= raw)
+    *found = slot;
+}
+
+/* ================================================== */
+
+static void
+remember(const struct page *p, uint64_t seq, const union slot *found)
+{
+  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_RELAXED);
+
+  if (version % 2 || !__atomic_compare_exchange_n(&reached.version, &version, version + 1, 0,
+                                                  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    return;
+
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_store_n(&reached.page, p, __ATOMIC_RELAXED);
+  __atomic_store_n(&reached.seq, seq, __ATOMIC_RELAXED);
+  __atomic_store_n(&reached.maps, __atomic_load_n(&maps, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  copy_slot(&reached.slot, found);
+  __atomic_store_n(&reached.version, version + 2, __ATOMIC_RELEASE);
+}
+
+/* ================================================== */
+
+static int
+is_past(const struct line *l, int64_t raw)
+{
+  return l->run && raw >= l->base_raw && (uint64_t)raw - (uint64_t)l->base_raw >= l->span;
+}
+
+/* ================================================== */
+
+void
+page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
+{
+  if (!is_past(&found->set.line, raw))
+    return;
+
+  recall(p, seq, found, raw);
+  if (model_advance(&found->set, raw))
+    remember(p, seq, found);
+}
+
+/* ================================================== */
+
 int64_t
 page_read_any(const struct page *p, int64_t raw)
 {
   union slot slot;
+  uint64_t seq = page_find(p, raw, &slot);
 
-  page_find(p, raw, &slot);
+  page_advance(p, seq, &slot, raw);
   return read_line(&slot.set.line, raw);
 }
 
@@ -128,6 +207,7 @@ publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since
     if (at < slot.set.line.base_raw)
       at = slot.set.line.base_raw;
 
+    page_advance(p, p->seq, &slot, at);
     model_fold(&slot.set, at);
     rc = change(&slot.set, arg);
     if (rc < 0)
@@ -210,6 +290,7 @@ page_map(struct vclock *c, const char *path, int writable)
   close(fd);
 
   if (rc == 0) {
+    __atomic_fetch_add(&maps, 1, __ATOMIC_RELAXED);
     c->writable = writable;
     c->page = page;
   } else if (page) {
