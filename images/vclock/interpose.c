@@ -15,6 +15,8 @@
 
 #define WALL_CLOCKS (1U << CLOCK_REALTIME | 1U << CLOCK_REALTIME_COARSE | 1U << CLOCK_TAI)
 
+#define FIND_NEXT(name) *(void **)&next.name = dlsym(RTLD_NEXT, #name);
+
 /* <sys/timeb.h> is gone, programs that use it are not */
 struct timeb {
   time_t time;
@@ -68,10 +70,7 @@ interpose_load(void)
     return;
   interpose_loaded = 1;
 
-  *(void **)&next.syscall = dlsym(RTLD_NEXT, "syscall");
-  *(void **)&next.recvmsg = dlsym(RTLD_NEXT, "recvmsg");
-  *(void **)&next.recvmmsg = dlsym(RTLD_NEXT, "recvmmsg");
-  *(void **)&next.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
+  NEXT_CALLS(FIND_NEXT)
 
   rc = host_open();
   if (!path)

@@ -240,6 +240,7 @@ page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t 
   if (rc == 0) {
     rc = publish(c->page, raw, change, arg, since);
     pthread_mutex_unlock(&c->page->lock);
+    page_wake(c->page);
   }
 
   pthread_sigmask(SIG_SETMASK, &saved, NULL);

@@ -74,6 +74,29 @@ int64_t page_read_any(const struct page *p, int64_t raw);
 /* Bring a set on to raw with what was found of set number seq before */
 void page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw);
 
+/* page_wait.c.  Wake all who sleep on the page, after a change. */
+void page_wake(const struct page *p);
+
+/* Sleep until the page has changed since seq, or for ns: 0, -EAGAIN (it had changed
+   before), -ETIMEDOUT or -EINTR.  May wake without reason. */
+int page_sleep(const struct page *p, uint64_t seq, int64_t ns);
+
+/* How long after raw the clock will show wall if nothing changes, in ns: 0 if it
+   does already, PAGE_NEVER if it is frozen.  If it is farther than near, only a time
+   after which to ask again. */
+#define PAGE_NEVER INT64_MAX
+int64_t page_until(const struct page *p, int64_t raw, int64_t wall, int64_t near);
+
+/* Whether the clock has jumped with one of the changes since seq, as far as their
+   sets are kept */
+int page_stepped(const struct page *p, uint64_t since);
+
+static inline uint64_t
+page_seq(const struct page *p)
+{
+  return __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
+}
+
 /* Copy the line in force.  Whether its place was not written again meanwhile, for
    which PAGE_SETS - 1 changes are needed. */
 
