@@ -28,18 +28,29 @@ struct timeb {
 struct next next;
 struct vclock wall_clock;
 int interpose_loaded;
+int interpose_on;
 
 /* ================================================== */
-/* A program that should have a clock of its own never runs with the host's */
+/* A program that should have a clock of its own does not run with the host's because
+   somebody forgot the page.  With one that is damaged it does, and says so: it may be
+   running already, in a parent, and a clock that nobody can repair must not take the
+   whole machine with it. */
+
+static void
+report(const char *what, int error)
+{
+  const char *why = error == EBADMSG ? "not a clock page, this is the host's clock" :
+                    error == EPROTONOSUPPORT ?
+                    "clock page of another version, this is the host's clock" :
+                    strerror(error);
+
+  dprintf(STDERR_FILENO, "libvclock: %s: %s\n", what, why);
+}
 
 static void __attribute__((noreturn))
 die(const char *what, int error)
 {
-  const char *why = error == EBADMSG ? "not a clock page" :
-                    error == EPROTONOSUPPORT ? "clock page of another version" :
-                    strerror(error);
-
-  dprintf(STDERR_FILENO, "libvclock: %s: %s\n", what, why);
+  report(what, error);
   _exit(127);
 }
 
@@ -79,8 +90,15 @@ interpose_load(void)
     die("/proc/self/timens_offsets", -rc);
 
   rc = map_clock(path);
+  if (rc == -EBADMSG || rc == -EPROTONOSUPPORT) {
+    report(path, -rc);
+    return;
+  }
   if (rc < 0)
     die(path, -rc);
+
+  guard_page();
+  __atomic_store_n(&interpose_on, 1, __ATOMIC_RELEASE);
 }
 
 /* ================================================== */

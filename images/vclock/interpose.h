@@ -69,14 +69,20 @@ extern struct vclock wall_clock;
 void interpose_load(void);
 extern int interpose_loaded;
 
+/* Whether there is a virtual clock.  It may be lost; wall_clock.page stays readable. */
+extern int interpose_on;
+
+/* Survive a page that is taken away */
+void guard_page(void);
+
 static inline int
 is_virtual(void)
 {
-  if (LIKELY(wall_clock.page))
+  if (LIKELY(__atomic_load_n(&interpose_on, __ATOMIC_RELAXED)))
     return 1;
   if (!interpose_loaded)
     interpose_load();
-  return wall_clock.page != NULL;
+  return interpose_on;
 }
 
 /* A kernel's result, 0 or more or a negative errno, as the C library returns it */

@@ -222,7 +222,8 @@ publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since
 }
 
 /* ================================================== */
-/* Without signals: a handler that sets the clock too would wait for itself */
+/* Without signals: a handler that sets the clock too would wait for itself.  But not
+   without SIGBUS, see interpose_guard.c. */
 
 int
 page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since)
@@ -234,6 +235,7 @@ page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t 
     return -EPERM;
 
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_BLOCK, &all, &saved);
 
   rc = lock_page(c->page);

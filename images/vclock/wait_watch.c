@@ -30,6 +30,7 @@ watch_enter(sigset_t *saved)
   sigset_t all;
 
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_BLOCK, &all, saved);
   pthread_mutex_lock(&lock);
 }
