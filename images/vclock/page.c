@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "lock.h"
 #include "page.h"
 
 /* A writer that was held up for longer between reading the raw clock and having
@@ -154,41 +155,6 @@ page_read_any(const struct page *p, int64_t raw)
 }
 
 /* ================================================== */
-/* The lock is a robust mutex and not a file lock, because chronyd's system call
-   filter allows a futex and no flock().  It knows its owner by thread id, and the
-   containers that share a page have ids of their own: should a writer that waits
-   be killed while a namesake in another container holds the lock, the kernel
-   would release that one.  It is held for a microsecond. */
-
-static int
-lock_page(struct page *p)
-{
-  int rc = pthread_mutex_lock(&p->lock);
-
-  /* The ring needs no repair: what a dead writer left is not published */
-  if (rc == EOWNERDEAD)
-    rc = pthread_mutex_consistent(&p->lock);
-
-  return -rc;
-}
-
-/* ================================================== */
-
-static int
-init_lock(struct page *p)
-{
-  pthread_mutexattr_t attr;
-  int rc;
-
-  pthread_mutexattr_init(&attr);
-  pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-  rc = pthread_mutex_init(&p->lock, &attr);
-  pthread_mutexattr_destroy(&attr);
-  return -rc;
-}
-
-/* ================================================== */
 /* Make the next set from the one in force and publish it */
 
 static int
@@ -228,6 +194,7 @@ publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since
 int
 page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since)
 {
+  struct lock_holder holder;
   sigset_t all, saved;
   int rc;
 
@@ -238,10 +205,10 @@ page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t 
   sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_BLOCK, &all, &saved);
 
-  rc = lock_page(c->page);
+  rc = lock_take(&c->page->lock, &holder);
   if (rc == 0) {
     rc = publish(c->page, raw, change, arg, since);
-    pthread_mutex_unlock(&c->page->lock);
+    lock_give(&c->page->lock, &holder);
     page_wake(c->page);
   }
 
@@ -330,7 +297,7 @@ fill_page(int fd, int64_t raw, int64_t wall)
   page->version = PAGE_VERSION;
   page->size = sizeof *page;
   model_start(&page->ring[0].set, raw < 0 ? host_raw() : raw, wall);
-  rc = init_lock(page);
+  rc = lock_init(&page->lock);
   munmap(page, sizeof *page);
   return rc;
 }

@@ -6,13 +6,11 @@
   the next.  Only a wait that blocks costs that.
 */
 
-#include <linux/futex.h>
 #include <mqueue.h>
 #include <semaphore.h>
-#include <sys/syscall.h>
 #include <threads.h>
-#include <unistd.h>
 
+#include "futex.h"
 #include "wait.h"
 
 /* ================================================== */
