@@ -71,6 +71,7 @@ class Machine:
 
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
+    results: Path
 
 
 def uml_machine(program: Path, scripts: Path, results: Path) -> Machine:
@@ -80,14 +81,14 @@ def uml_machine(program: Path, scripts: Path, results: Path) -> Machine:
         "root=/dev/root rootfstype=hostfs rootflags=/ rw con=null con0=null "
         f"mem={UML_MEMORY} init={program} uml_dir={state} SCRIPTS={scripts} RESULTS={results}"
     )
-    return Machine((UML, *settings.split()), (("TMPDIR", str(state)),))
+    return Machine((UML, *settings.split()), (("TMPDIR", str(state)),), results)
 
 
 def virtual_machine(
     program: Path, scripts: Path, results: Path, library: Path, page: Path
 ) -> Machine:
     environment = (("LD_PRELOAD", str(library)), ("VCLOCK_PAGE", str(page)))
-    return Machine((str(program), str(scripts), str(results)), environment)
+    return Machine((str(program), str(scripts), str(results)), environment, results)
 
 
 def run_all(machines: Sequence[Machine], scripts_s: float) -> None:
@@ -107,14 +108,15 @@ def run_all(machines: Sequence[Machine], scripts_s: float) -> None:
             stack.enter_context(process)
             stack.callback(process.kill)
             running.append(process)
-        for process in running:
-            process.communicate(timeout=BOOT_LIMIT_S + SLOWDOWN_LIMIT * scripts_s)
+        for machine, process in zip(machines, running, strict=True):
+            output, _ = process.communicate(timeout=BOOT_LIMIT_S + SLOWDOWN_LIMIT * scripts_s)
+            done = machine.results.exists() and machine.results.read_text().endswith("\nend\n")
+            assert done, f"{machine.command} did not come to its end:\n{output[-3000:]}"
 
 
 def read_results(path: Path) -> dict[int, Run]:
     """What each script of a batch saw, by its number."""
     lines = path.read_text().split("\n")
-    assert lines[-2:] == ["end", ""], f"{path} was not written to its end"
     runs: dict[int, Run] = {}
     for line in filter(None, lines[:-2]):
         script, number, before, after, gap, result, error, *values = map(int, line.split())
@@ -162,7 +164,7 @@ def follow(script: Script, run: Run) -> Iterator[Step]:
         second, since_end_ns = clock.second(), (clock.wall >> 64) % NS_PER_S
         rate = clock.rate()
         expected = predict(clock, at_ns, call.name, call.arguments)
-        was_set = call.name.startswith("settime") and seen.result == 0
+        was_set = call.name in ("settime", "settimeofday") and seen.result == 0
         if was_set:
             set_within_ns = seen.width_ns
         late_ns = seen.width_ns if is_immediate(call) else STEP_TICK_NS + gap_ns

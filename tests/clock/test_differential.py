@@ -24,12 +24,12 @@ from conftest import REPO
 SOURCE = REPO / "tests" / "clock" / "uml" / "clockscript.c"
 SCRIPTS = 150
 PER_CLOCK = 12
-MAX_CLOCKS = 24
+MAX_CLOCKS = 16
 
-# Calls near the end of a second tell nothing when the machine holds a process up that long; more
-# than so many scripts cut short, and too little was compared.
+# Calls near the end of a second tell nothing when the machine holds a process up that long, and
+# readings little when it is held up within one; more of that, and too little was compared.
 LATE_PART = 0.25
-MEDIAN_TOLERANCE_NS = 50_000
+MEDIAN_TOLERANCE_NS = 200_000
 
 pytestmark = pytest.mark.slow
 
