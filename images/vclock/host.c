@@ -29,6 +29,7 @@ call_libc(clockid_t id, struct timespec *ts)
 
 int (*host_gettime)(clockid_t id, struct timespec *ts) = call_libc;
 int64_t host_raw_offset;
+struct timespec host_raw_offset_ts;
 
 /* ================================================== */
 /* Straight to the vDSO where there is one: a call less on each reading */
@@ -73,6 +74,8 @@ find_offset(void)
     return -EIO;
 
   host_raw_offset = s * 1000000000LL + ns;
+  host_raw_offset_ts.tv_sec = s;
+  host_raw_offset_ts.tv_nsec = ns;
   return 0;
 }
 

@@ -11,8 +11,9 @@
 /* The kernel's clock_gettime() by the vDSO: 0 or a negative errno */
 extern int (*host_gettime)(clockid_t id, struct timespec *ts);
 
-/* What a time namespace adds to CLOCK_MONOTONIC_RAW here, in ns */
+/* What a time namespace adds to CLOCK_MONOTONIC_RAW here, also in two parts */
 extern int64_t host_raw_offset;
+extern struct timespec host_raw_offset_ts;
 
 /* Find both, once.  0 or a negative errno.  Before anything else. */
 int host_open(void);

@@ -15,6 +15,8 @@
 
 #define WALL_CLOCKS (1U << CLOCK_REALTIME | 1U << CLOCK_REALTIME_COARSE | 1U << CLOCK_TAI)
 
+#define FIND_NEXT(name) *(void **)&next.name = dlsym(RTLD_NEXT, #name);
+
 /* <sys/timeb.h> is gone, programs that use it are not */
 struct timeb {
   time_t time;
@@ -26,18 +28,29 @@ struct timeb {
 struct next next;
 struct vclock wall_clock;
 int interpose_loaded;
+int interpose_on;
 
 /* ================================================== */
-/* A program that should have a clock of its own never runs with the host's */
+/* A program that should have a clock of its own does not run with the host's because
+   somebody forgot the page.  With one that is damaged it does, and says so: it may be
+   running already, in a parent, and a clock that nobody can repair must not take the
+   whole machine with it. */
+
+static void
+report(const char *what, int error)
+{
+  const char *why = error == EBADMSG ? "not a clock page, this is the host's clock" :
+                    error == EPROTONOSUPPORT ?
+                    "clock page of another version, this is the host's clock" :
+                    strerror(error);
+
+  dprintf(STDERR_FILENO, "libvclock: %s: %s\n", what, why);
+}
 
 static void __attribute__((noreturn))
 die(const char *what, int error)
 {
-  const char *why = error == EBADMSG ? "not a clock page" :
-                    error == EPROTONOSUPPORT ? "clock page of another version" :
-                    strerror(error);
-
-  dprintf(STDERR_FILENO, "libvclock: %s: %s\n", what, why);
+  report(what, error);
   _exit(127);
 }
 
@@ -68,10 +81,7 @@ interpose_load(void)
     return;
   interpose_loaded = 1;
 
-  *(void **)&next.syscall = dlsym(RTLD_NEXT, "syscall");
-  *(void **)&next.recvmsg = dlsym(RTLD_NEXT, "recvmsg");
-  *(void **)&next.recvmmsg = dlsym(RTLD_NEXT, "recvmmsg");
-  *(void **)&next.timespec_get = dlsym(RTLD_NEXT, "timespec_get");
+  NEXT_CALLS(FIND_NEXT)
 
   rc = host_open();
   if (!path)
@@ -80,8 +90,15 @@ interpose_load(void)
     die("/proc/self/timens_offsets", -rc);
 
   rc = map_clock(path);
+  if (rc == -EBADMSG || rc == -EPROTONOSUPPORT) {
+    report(path, -rc);
+    return;
+  }
   if (rc < 0)
     die(path, -rc);
+
+  guard_page();
+  __atomic_store_n(&interpose_on, 1, __ATOMIC_RELEASE);
 }
 
 /* ================================================== */
@@ -103,7 +120,7 @@ read_wall(struct timespec *ts)
   struct timespec raw;
 
   host_gettime(CLOCK_MONOTONIC_RAW, &raw);
-  page_tell(wall_clock.page, &raw, host_raw_offset, ts);
+  page_tell(wall_clock.page, &raw, &host_raw_offset_ts, ts);
 }
 
 /* ================================================== */

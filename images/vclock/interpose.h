@@ -2,8 +2,9 @@
   What the files of the preloaded library share.
 
   interpose.c finds the clock page and reads it, interpose_set.c sets the clock,
-  interpose_packets.c translates packet stamps and interpose_syscall.c sends
-  syscall(2) to the others.  No arithmetic of clocks is in them.
+  interpose_packets.c translates packet stamps, interpose_syscall.c sends syscall(2) to
+  the others, and wait*.c wait for wall times, see wait.h.  No arithmetic of clocks is
+  in them.
 
   Without VCLOCK_PAGE in the environment there is no virtual clock, and every call
   gets what the C library would have given.
@@ -13,9 +14,16 @@
 #define INTERPOSE_H
 
 #include <errno.h>
+#include <mqueue.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "host.h"
 #include "page.h"
@@ -23,13 +31,35 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* The calls that come next after ours, in the C library as a rule */
+/* Calls that only glibc has */
+#ifndef __GLIBC__
+int pthread_cond_clockwait(pthread_cond_t *, pthread_mutex_t *, clockid_t,
+                           const struct timespec *);
+int pthread_mutex_clocklock(pthread_mutex_t *, clockid_t, const struct timespec *);
+int pthread_rwlock_clockrdlock(pthread_rwlock_t *, clockid_t, const struct timespec *);
+int pthread_rwlock_clockwrlock(pthread_rwlock_t *, clockid_t, const struct timespec *);
+int sem_clockwait(sem_t *, clockid_t, const struct timespec *);
+int close_range(unsigned int, unsigned int, int);
+void closefrom(int);
+#endif
+
+/* The calls that come next after ours, in the C library as a rule; NULL for those that
+   it has not */
+#define NEXT_CALLS(X) \
+  X(syscall) X(recvmsg) X(recvmmsg) X(timespec_get) X(clock_nanosleep) \
+  X(pthread_mutex_timedlock) X(pthread_mutex_clocklock) \
+  X(pthread_rwlock_timedrdlock) X(pthread_rwlock_clockrdlock) \
+  X(pthread_rwlock_timedwrlock) X(pthread_rwlock_clockwrlock) \
+  X(sem_timedwait) X(sem_clockwait) X(mq_timedsend) X(mq_timedreceive) \
+  X(pthread_cond_timedwait) X(pthread_cond_clockwait) X(pthread_cond_destroy) \
+  X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
+  X(timer_create) X(timer_settime) X(timer_gettime) X(timer_delete) \
+  X(read) X(close) X(dup2) X(dup3) X(close_range) X(closefrom)
+
+#define DECLARE_NEXT(name) __typeof__(name) *name;
+
 struct next {
-  long (*syscall)(long number, ...);
-  ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
-  int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
-                  struct timespec *timeout);
-  int (*timespec_get)(struct timespec *ts, int base);
+  NEXT_CALLS(DECLARE_NEXT)
 };
 
 extern struct next next;
@@ -39,14 +69,20 @@ extern struct vclock wall_clock;
 void interpose_load(void);
 extern int interpose_loaded;
 
+/* Whether there is a virtual clock.  It may be lost; wall_clock.page stays readable. */
+extern int interpose_on;
+
+/* Survive a page that is taken away */
+void guard_page(void);
+
 static inline int
 is_virtual(void)
 {
-  if (LIKELY(wall_clock.page))
+  if (LIKELY(__atomic_load_n(&interpose_on, __ATOMIC_RELAXED)))
     return 1;
   if (!interpose_loaded)
     interpose_load();
-  return wall_clock.page != NULL;
+  return interpose_on;
 }
 
 /* A kernel's result, 0 or more or a negative errno, as the C library returns it */

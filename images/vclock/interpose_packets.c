@@ -20,6 +20,13 @@
 #define SO_TIMESTAMPING_NEW 65
 #endif
 
+/* C libraries differ in the sign of the flags */
+#ifdef __GLIBC__
+typedef int flags_t;
+#else
+typedef unsigned int flags_t;
+#endif
+
 /* One instant, on two clocks */
 struct anchor {
   int64_t raw;
@@ -137,7 +144,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 /* ================================================== */
 
 EXPORT int
-recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags, struct timespec *timeout)
+recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, flags_t flags, struct timespec *timeout)
 {
   struct anchor a = {0, 0};
   int i, received, translated = is_virtual();

@@ -123,6 +123,9 @@ adjtime(const struct timeval *delta, struct timeval *olddelta)
 }
 
 /* ================================================== */
+/* Calls that only glibc has */
+
+#ifdef __GLIBC__
 
 EXPORT int
 ntp_gettimex(struct ntptimeval *ntv)
@@ -161,3 +164,5 @@ get_old_ntptime(struct old_ntptimeval *ntv)
   ntv->esterror = tx.esterror;
   return state;
 }
+
+#endif

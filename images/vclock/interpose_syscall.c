@@ -7,7 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "interpose.h"
+#include "wait.h"
 
 #define ARGUMENTS 6
 
@@ -59,6 +59,20 @@ call_wall(long number, const long *a, long *result)
     case SYS_recvmmsg:
       *result = recvmmsg(a[0], second, a[2], a[3], (void *)a[4]);
       break;
+    case SYS_clock_nanosleep:
+      *result = give(-clock_nanosleep(a[0], a[1], (void *)a[2], (void *)a[3]));
+      break;
+    case SYS_timerfd_create:
+      *result = timerfd_create(a[0], a[1]);
+      break;
+    case SYS_timerfd_settime:
+      *result = timerfd_settime(a[0], a[1], (void *)a[2], (void *)a[3]);
+      break;
+    case SYS_timerfd_gettime:
+      *result = timerfd_gettime(a[0], second);
+      break;
+    case SYS_futex:
+      return wait_futex(a, result);
     default:
       return 0;
   }

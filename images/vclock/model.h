@@ -29,85 +29,88 @@
 #define TICK_ONE 10000
 #define MAX_ERROR 16000000
 
-/* Largest oscillator error, in ppm.  With tick and freq at their limits the rate
-   still fits into 64 bits and d * adj into 128. */
+/* The kernel's NTP_SCALE_SHIFT: it counts frequencies in 2^-32 ns per second */
+#define NTP_SHIFT 32
+
+/* Largest oscillator error, in ppm.  With tick, freq and slews at their limits the
+   rate still fits into 64 bits and d * adj into 128. */
 #define MAX_DRIFT_PPM 100000LL
 
+#define FOREVER INT64_MAX
+
 /* What a reading needs, one cache line:
-     d = raw - base_raw
-     wall = base_wall + d + floor((d * adj + frac) / 2^64) + slewed(d)  */
+     d = raw - base_raw, less than span
+     wall = base_wall + d + floor((d * adj + frac) / 2^64)  */
 struct line {
-  int64_t base_raw;     /* ns, when this set took effect */
+  int64_t base_raw;     /* ns, where this line begins */
   int64_t base_wall;    /* ns since the epoch at base_raw, whole part */
   uint64_t frac;        /* and its fraction, in 2^-64 ns */
   int64_t adj;          /* rate minus one, in 2^-64 */
+  uint64_t span;        /* ns of raw until the rate changes or a leap second comes; 0
+                           when frozen */
+  int64_t shift_s;      /* base_wall - base_raw, */
+  int64_t shift_ns;     /* in two parts, 0 <= shift_ns < 10^9 */
   int64_t run;          /* -1, or 0 when frozen: a mask for d */
-  int64_t slew_left;    /* ns that adjtime() still has to add, signed */
-  int64_t slew_adj;     /* its rate, in 2^-64 */
-  uint64_t slew_frac;   /* fraction of a nanosecond already slewed, in 2^-64 */
 };
 
-/* What the rate is made of, and what timex shows */
+/* The state of the kernel's kernel/time/ntp.c under its names, and the oscillator */
 struct discipline {
   int64_t drift;        /* oscillator error, 2^-16 ppm; no program can read it */
-  int64_t freq;         /* 2^-16 ppm */
   int64_t tick;         /* us per 10 ms */
-  int64_t maxerror;     /* us, when the clock's second was error_sec */
+  int64_t freq;         /* 2^-32 ns per s */
+  int64_t offset;       /* what the loop has still to add, 2^-32 ns per tick, see ntp.c */
+  int64_t adjust;       /* what adjtime() has still to add after this second, us */
+  int64_t extra;        /* what both add in this second, 2^-32 ns per s */
+  int64_t maxerror;     /* us */
   int64_t esterror;     /* us */
-  int64_t error_sec;
-  int64_t constant;
+  int64_t reftime;      /* s, when the loop was last given an offset */
+  int64_t leap_sec;     /* s, where the next leap second comes, or FOREVER */
+  int32_t constant;
   int32_t status;
+  int32_t state;        /* TIME_OK, TIME_INS, ... */
   int32_t tai;          /* s */
 };
 
 struct set {
   struct line line;
   struct discipline disc;
+  int64_t base_adj;     /* the line's adj without extra */
+  int64_t extra_scale;  /* what 1 of extra adds to adj, in 2^-60 */
 };
 
-/* Part of a slew that is done after d ns.  Ends exactly. */
-static inline int64_t
-slewed(const struct line *l, int64_t d)
-{
-  int64_t done;
-
-  if (d <= 0)
-    return 0;
-
-  done = ((__int128)d * l->slew_adj + l->slew_frac) >> 64;
-
-  if (l->slew_left < 0)
-    return done > l->slew_left ? done : l->slew_left;
-
-  return done < l->slew_left ? done : l->slew_left;
-}
-
-/* What the rate has added after d ns, and what is left of the fraction */
+/* What the rate has added after d ns */
 static inline int64_t
 line_gain(const struct line *l, int64_t d)
 {
   return ((__int128)d * l->adj + l->frac) >> 64;
 }
 
-/* The wall clock in ns since the epoch at a raw instant */
+/* The wall clock in ns since the epoch at a raw instant of a line */
 static inline int64_t
 read_line(const struct line *l, int64_t raw)
 {
-  int64_t d = (raw - l->base_raw) & l->run, wall;
+  int64_t d = (raw - l->base_raw) & l->run;
 
-  wall = l->base_wall + d + line_gain(l, d);
-
-  if (UNLIKELY(l->slew_left))
-    wall += slewed(l, d);
-
-  return wall;
+  return l->base_wall + d + line_gain(l, d);
 }
 
 /* A clock as a freshly booted kernel has it, on a perfect oscillator */
 void model_start(struct set *s, int64_t raw, int64_t wall);
 
+/* Go through the seconds until raw, as far as they change something: afterwards the
+   line holds at raw.  Whether there were any.  Bounded: an offset of the loop is used
+   up after about 10^5 seconds, everything else in steps of 10^6. */
+int model_advance(struct set *s, int64_t raw);
+
 /* Move the base to raw without any effect on readings, not by a bit */
 void model_fold(struct set *s, int64_t raw);
+
+/* After a change of what the rate is made of, or of what the next seconds bring */
+void model_update(struct set *s);
+
+/* The first raw instant, not before the base, from which on the clock shows wall or
+   later; FOREVER if it never does.  What is in force now holds until then. */
+int64_t model_reach(const struct set *s, int64_t wall);
 
 /* Faults of the oscillator, from the base of the set on.  timex shows nothing of
    them.  The wall to set is that of raw, the base or earlier. */
@@ -116,20 +119,31 @@ void model_set_wall(struct set *s, int64_t raw, int64_t wall);
 int model_set_drift(struct set *s, int64_t drift);
 void model_freeze(struct set *s, int frozen);
 
-/* Parts of the kernel's discipline: a slew of ns nanoseconds at 500 ppm; what is
-   forgotten when a program sets the clock; the rate after a change of its factors */
-void model_start_slew(struct set *s, int64_t ns);
-void model_clear_sync(struct set *s);
-void model_update_rate(struct set *s);
-
 int64_t model_floor_s(int64_t ns);
 void model_split(int64_t ns, struct timespec *ts);
+
+/* ntp.c: the kernel's discipline second by second.  What is forgotten when a program
+   sets the clock, an offset for the loop in the unit of the status, the end of a
+   second, which returns the seconds to leap, and of many that change nothing else. */
+void ntp_clear(struct discipline *d);
+void ntp_update_offset(struct discipline *d, int64_t second, int64_t offset);
+int ntp_second_overflow(struct discipline *d, int64_t second);
+void ntp_pass_seconds(struct discipline *d, int64_t seconds);
+
+/* How many ends of seconds after this one change neither rate nor leap state */
+int64_t ntp_count_quiet(const struct discipline *d, int64_t second);
+
+/* What the loop has still to add, in ns, as timex shows it */
+int64_t ntp_get_offset(const struct discipline *d);
 
 /* timex.c: the calls of a program on a set that is folded to the instant of the
    call.  0 (or the state of the clock) or a negative errno, exactly as the
    kernel's.  may_set is CAP_SYS_TIME. */
 int timex_settime(struct set *s, const struct timespec *ts, int may_set);
 int timex_adjust(struct set *s, struct timex *tx, int may_set);
+
+/* The frequency in the unit of struct timex */
+int64_t timex_get_freq(const struct discipline *d);
 
 /* Whether an adjtimex() call would change anything */
 int timex_changes(const struct timex *tx);

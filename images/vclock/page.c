@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "lock.h"
 #include "page.h"
 
 /* A writer that was held up for longer between reading the raw clock and having
@@ -65,48 +66,92 @@ page_find(const struct page *p, int64_t raw, union slot *found)
 
 /* ================================================== */
 
+/* Nobody ticks a page: a reader goes through the seconds since a set took effect
+   itself.  What it found last is kept here, so that the next one need not start over.
+   A version that is odd is being written, by nobody else and with nobody waiting; in
+   a child that was forked just then it stays so, and readings there take longer. */
+
+static struct {
+  uint64_t version;
+  uint64_t seq;
+  uint64_t maps;
+  const struct page *page;
+  union slot slot;
+} reached;
+
+/* Pages mapped so far: another one may come to lie where one was */
+static uint64_t maps;
+
+/* ================================================== */
+
+static void
+recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
+{
+  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_ACQUIRE);
+  union slot slot;
+
+  if (version % 2 || __atomic_load_n(&reached.page, __ATOMIC_RELAXED) != p ||
+      __atomic_load_n(&reached.seq, __ATOMIC_RELAXED) != seq ||
+      __atomic_load_n(&reached.maps, __ATOMIC_RELAXED) != __atomic_load_n(&maps, __ATOMIC_RELAXED))
+    return;
+
+  copy_slot(&slot, &reached.slot);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  if (__atomic_load_n(&reached.version, __ATOMIC_RELAXED) == version &&
+      slot.set.line.base_raw <= raw)
+    *found = slot;
+}
+
+/* ================================================== */
+
+static void
+remember(const struct page *p, uint64_t seq, const union slot *found)
+{
+  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_RELAXED);
+
+  if (version % 2 || !__atomic_compare_exchange_n(&reached.version, &version, version + 1, 0,
+                                                  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    return;
+
+  __atomic_thread_fence(__ATOMIC_RELEASE);
+  __atomic_store_n(&reached.page, p, __ATOMIC_RELAXED);
+  __atomic_store_n(&reached.seq, seq, __ATOMIC_RELAXED);
+  __atomic_store_n(&reached.maps, __atomic_load_n(&maps, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  copy_slot(&reached.slot, found);
+  __atomic_store_n(&reached.version, version + 2, __ATOMIC_RELEASE);
+}
+
+/* ================================================== */
+
+static int
+is_past(const struct line *l, int64_t raw)
+{
+  return l->run && raw >= l->base_raw && (uint64_t)raw - (uint64_t)l->base_raw >= l->span;
+}
+
+/* ================================================== */
+
+void
+page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
+{
+  if (!is_past(&found->set.line, raw))
+    return;
+
+  recall(p, seq, found, raw);
+  if (model_advance(&found->set, raw))
+    remember(p, seq, found);
+}
+
+/* ================================================== */
+
 int64_t
 page_read_any(const struct page *p, int64_t raw)
 {
   union slot slot;
+  uint64_t seq = page_find(p, raw, &slot);
 
-  page_find(p, raw, &slot);
+  page_advance(p, seq, &slot, raw);
   return read_line(&slot.set.line, raw);
-}
-
-/* ================================================== */
-/* The lock is a robust mutex and not a file lock, because chronyd's system call
-   filter allows a futex and no flock().  It knows its owner by thread id, and the
-   containers that share a page have ids of their own: should a writer that waits
-   be killed while a namesake in another container holds the lock, the kernel
-   would release that one.  It is held for a microsecond. */
-
-static int
-lock_page(struct page *p)
-{
-  int rc = pthread_mutex_lock(&p->lock);
-
-  /* The ring needs no repair: what a dead writer left is not published */
-  if (rc == EOWNERDEAD)
-    rc = pthread_mutex_consistent(&p->lock);
-
-  return -rc;
-}
-
-/* ================================================== */
-
-static int
-init_lock(struct page *p)
-{
-  pthread_mutexattr_t attr;
-  int rc;
-
-  pthread_mutexattr_init(&attr);
-  pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-  rc = pthread_mutex_init(&p->lock, &attr);
-  pthread_mutexattr_destroy(&attr);
-  return -rc;
 }
 
 /* ================================================== */
@@ -128,6 +173,7 @@ publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since
     if (at < slot.set.line.base_raw)
       at = slot.set.line.base_raw;
 
+    page_advance(p, p->seq, &slot, at);
     model_fold(&slot.set, at);
     rc = change(&slot.set, arg);
     if (rc < 0)
@@ -142,11 +188,13 @@ publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since
 }
 
 /* ================================================== */
-/* Without signals: a handler that sets the clock too would wait for itself */
+/* Without signals: a handler that sets the clock too would wait for itself.  But not
+   without SIGBUS, see interpose_guard.c. */
 
 int
 page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since)
 {
+  struct lock_holder holder;
   sigset_t all, saved;
   int rc;
 
@@ -154,12 +202,14 @@ page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t 
     return -EPERM;
 
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);
   pthread_sigmask(SIG_BLOCK, &all, &saved);
 
-  rc = lock_page(c->page);
+  rc = lock_take(&c->page->lock, &holder);
   if (rc == 0) {
     rc = publish(c->page, raw, change, arg, since);
-    pthread_mutex_unlock(&c->page->lock);
+    lock_give(&c->page->lock, &holder);
+    page_wake(c->page);
   }
 
   pthread_sigmask(SIG_SETMASK, &saved, NULL);
@@ -210,6 +260,7 @@ page_map(struct vclock *c, const char *path, int writable)
   close(fd);
 
   if (rc == 0) {
+    __atomic_fetch_add(&maps, 1, __ATOMIC_RELAXED);
     c->writable = writable;
     c->page = page;
   } else if (page) {
@@ -246,7 +297,7 @@ fill_page(int fd, int64_t raw, int64_t wall)
   page->version = PAGE_VERSION;
   page->size = sizeof *page;
   model_start(&page->ring[0].set, raw < 0 ? host_raw() : raw, wall);
-  rc = init_lock(page);
+  rc = lock_init(&page->lock);
   munmap(page, sizeof *page);
   return rc;
 }

@@ -17,7 +17,7 @@
 #include "model.h"
 
 #define PAGE_MAGIC 0x65676170636b6c63ULL
-#define PAGE_VERSION 1
+#define PAGE_VERSION 2
 
 /* Sets kept.  A packet stamp can be converted with any of the last PAGE_DEPTH; the
    others are slack that keeps a slow reader's set from being overwritten. */
@@ -71,8 +71,34 @@ uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
 /* The wall clock at any instant, by the set that held then */
 int64_t page_read_any(const struct page *p, int64_t raw);
 
-/* Copy the line in force.  Whether it can be used: it does not slew, and its place
-   was not written again meanwhile, for which PAGE_SETS - 1 changes are needed. */
+/* Bring a set on to raw with what was found of set number seq before */
+void page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw);
+
+/* page_wait.c.  Wake all who sleep on the page, after a change. */
+void page_wake(const struct page *p);
+
+/* Sleep until the page has changed since seq, or for ns: 0, -EAGAIN (it had changed
+   before), -ETIMEDOUT or -EINTR.  May wake without reason. */
+int page_sleep(const struct page *p, uint64_t seq, int64_t ns);
+
+/* How long after raw the clock will show wall if nothing changes, in ns: 0 if it
+   does already, PAGE_NEVER if it is frozen.  If it is farther than near, only a time
+   after which to ask again. */
+#define PAGE_NEVER INT64_MAX
+int64_t page_until(const struct page *p, int64_t raw, int64_t wall, int64_t near);
+
+/* Whether the clock has jumped with one of the changes since seq, as far as their
+   sets are kept */
+int page_stepped(const struct page *p, uint64_t since);
+
+static inline uint64_t
+page_seq(const struct page *p)
+{
+  return __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
+}
+
+/* Copy the line in force.  Whether its place was not written again meanwhile, for
+   which PAGE_SETS - 1 changes are needed. */
 
 static inline int
 page_peek(const struct page *p, struct line *l)
@@ -84,22 +110,25 @@ page_peek(const struct page *p, struct line *l)
   l->base_wall = __atomic_load_n(&from->base_wall, __ATOMIC_RELAXED);
   l->frac = __atomic_load_n(&from->frac, __ATOMIC_RELAXED);
   l->adj = __atomic_load_n(&from->adj, __ATOMIC_RELAXED);
-  l->run = __atomic_load_n(&from->run, __ATOMIC_RELAXED);
-  l->slew_left = __atomic_load_n(&from->slew_left, __ATOMIC_RELAXED);
+  l->span = __atomic_load_n(&from->span, __ATOMIC_RELAXED);
+  l->shift_s = __atomic_load_n(&from->shift_s, __ATOMIC_RELAXED);
+  l->shift_ns = __atomic_load_n(&from->shift_ns, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
-  return !l->slew_left && __atomic_load_n(&p->seq, __ATOMIC_RELAXED) - seq < PAGE_SETS - 2;
+  return __atomic_load_n(&p->seq, __ATOMIC_RELAXED) - seq < PAGE_SETS - 2;
 }
 
-/* page_read_any(), fast where the line in force will do */
+/* page_read_any(), fast where the line in force will do: it has a span in which there
+   is nothing to slew, no leap second and no frozen clock */
 
 static inline int64_t
 page_read(const struct page *p, int64_t raw)
 {
   struct line l;
+  uint64_t d;
 
-  if (page_peek(p, &l) && raw >= l.base_raw)
-    return read_line(&l, raw);
+  if (page_peek(p, &l) && (d = raw - l.base_raw) < l.span)
+    return l.base_wall + d + line_gain(&l, d);
 
   return page_read_any(p, raw);
 }
@@ -110,27 +139,28 @@ page_read(const struct page *p, int64_t raw)
    is left to divide. */
 
 static inline void
-page_tell(const struct page *p, const struct timespec *raw_ts, int64_t offset,
+page_tell(const struct page *p, const struct timespec *raw_ts, const struct timespec *offset,
           struct timespec *ts)
 {
-  int64_t raw = raw_ts->tv_sec * NS_PER_S + raw_ts->tv_nsec - offset, shift;
+  int64_t raw = (raw_ts->tv_sec - offset->tv_sec) * NS_PER_S + raw_ts->tv_nsec -
+                offset->tv_nsec;
   struct line l;
+  uint64_t d;
 
-  if (UNLIKELY(!page_peek(p, &l) || !l.run || raw < l.base_raw)) {
+  if (UNLIKELY(!page_peek(p, &l) || (d = raw - l.base_raw) >= l.span)) {
     model_split(page_read_any(p, raw), ts);
     return;
   }
 
-  shift = l.base_wall - l.base_raw - offset;
-  ts->tv_sec = raw_ts->tv_sec + shift / NS_PER_S;
-  ts->tv_nsec = raw_ts->tv_nsec + shift % NS_PER_S + line_gain(&l, raw - l.base_raw);
+  ts->tv_sec = raw_ts->tv_sec + (l.shift_s - offset->tv_sec);
+  ts->tv_nsec = raw_ts->tv_nsec + (l.shift_ns - offset->tv_nsec) + line_gain(&l, d);
 
   if (ts->tv_nsec >= NS_PER_S) {
     ts->tv_nsec -= NS_PER_S;
     ts->tv_sec++;
   }
-  if (UNLIKELY(ts->tv_nsec < 0 || ts->tv_nsec >= NS_PER_S))
-    model_split(read_line(&l, raw), ts);
+  if (UNLIKELY((uint64_t)ts->tv_nsec >= NS_PER_S))
+    model_split(l.base_wall + d + line_gain(&l, d), ts);
 }
 
 #endif

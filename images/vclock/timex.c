@@ -13,13 +13,17 @@
 
 typedef __int128 int128;
 
-/* Limits of the kernel */
+/* Limits of the kernel, in the units of struct timex */
 #define MAX_FREQ (500 * FREQ_SCALE)
-#define FREQ_OVERFLOW (LLONG_MAX / (1000LL << 16))
+#define FREQ_OVERFLOW (LLONG_MAX / FREQ_UNIT)
 #define MAX_CONSTANT 10
 #define MAX_TAI 100000
-#define MAX_SLEW_US (INT64_MAX / NS_PER_US)
 #define MAX_SET_S (INT64_MAX / NS_PER_S - 30LL * 365 * 24 * 3600)
+
+/* timex.freq in 2^-32 ns per s, and how the kernel divides by it again */
+#define FREQ_UNIT (1000LL << 16)
+#define FREQ_INV_SHIFT 19
+#define FREQ_INV ((1LL << (FREQ_INV_SHIFT + NTP_SHIFT)) / FREQ_UNIT + 1)
 
 /* Mode bits that only the kernel's own headers name */
 #define ADJ_ADJTIME 0x8000
@@ -35,17 +39,6 @@ clamp(int64_t x, int64_t min, int64_t max)
 }
 
 /* ================================================== */
-/* What is left of the slew, rounded away from zero as it is not done yet */
-
-static int64_t
-get_slew_us(const struct set *s)
-{
-  int64_t left = s->line.slew_left;
-
-  return left / NS_PER_US + (left % NS_PER_US > 0) - (left % NS_PER_US < 0);
-}
-
-/* ================================================== */
 /* The kernel refuses a time before its own boot, and one within 30 years of the
    end of its range */
 
@@ -55,8 +48,8 @@ move_to(struct set *s, int128 wall)
   if (wall < s->line.base_raw || wall < 0 || wall >= (int128)MAX_SET_S * NS_PER_S)
     return -EINVAL;
 
+  ntp_clear(&s->disc);
   model_jump(s, wall - s->line.base_wall);
-  model_clear_sync(s);
   return 0;
 }
 
@@ -70,6 +63,7 @@ timex_settime(struct set *s, const struct timespec *ts, int may_set)
   if (!may_set)
     return -EPERM;
 
+  /* Before the line is made anew */
   s->line.frac = 0;
   return move_to(s, (int128)ts->tv_sec * NS_PER_S + ts->tv_nsec);
 }
@@ -110,11 +104,17 @@ validate(const struct timex *tx, int may_set)
 /* ================================================== */
 
 static void
-set_status(struct discipline *d, int status)
+set_status(struct discipline *d, int64_t second, int status)
 {
   /* The kernel starts over when its loop is switched off */
-  if (d->status & STA_PLL && !(status & STA_PLL))
+  if (d->status & STA_PLL && !(status & STA_PLL)) {
+    d->state = TIME_OK;
     d->status = STA_UNSYNC;
+    d->leap_sec = FOREVER;
+  }
+
+  if (!(d->status & STA_PLL) && status & STA_PLL)
+    d->reftime = second;
 
   d->status = (d->status & STA_RONLY) | (status & ~STA_RONLY);
 }
@@ -122,19 +122,17 @@ set_status(struct discipline *d, int status)
 /* ================================================== */
 /* process_adjtimex_modes() */
 
-static int
-set_modes(struct set *s, const struct timex *tx)
+static void
+set_modes(struct discipline *d, int64_t second, const struct timex *tx)
 {
-  struct discipline *d = &s->disc;
-
   if (tx->modes & ADJ_STATUS)
-    set_status(d, tx->status);
+    set_status(d, second, tx->status);
   if (tx->modes & ADJ_NANO)
     d->status |= STA_NANO;
   if (tx->modes & ADJ_MICRO)
     d->status &= ~STA_NANO;
   if (tx->modes & ADJ_FREQUENCY)
-    d->freq = clamp(tx->freq, -MAX_FREQ, MAX_FREQ);
+    d->freq = clamp(tx->freq, -MAX_FREQ, MAX_FREQ) * FREQ_UNIT;
   if (tx->modes & ADJ_MAXERROR)
     d->maxerror = clamp(tx->maxerror, 0, MAX_ERROR);
   if (tx->modes & ADJ_ESTERROR)
@@ -144,17 +142,20 @@ set_modes(struct set *s, const struct timex *tx)
                         0, MAX_CONSTANT);
   if (tx->modes & ADJ_TAI && tx->constant >= 0 && tx->constant <= MAX_TAI)
     d->tai = tx->constant;
-
-  /* An offset is for the kernel's own loop, which this clock has not: saying so is
-     better than a daemon that believes it steers */
-  if (tx->modes & ADJ_OFFSET && d->status & STA_PLL && tx->offset)
-    return -EOPNOTSUPP;
-
+  if (tx->modes & ADJ_OFFSET)
+    ntp_update_offset(d, second, tx->offset);
   if (tx->modes & ADJ_TICK)
     d->tick = tx->tick;
+}
 
-  model_update_rate(s);
-  return 0;
+/* ================================================== */
+
+int64_t
+timex_get_freq(const struct discipline *d)
+{
+  int64_t product = (d->freq >> FREQ_INV_SHIFT) * FREQ_INV;
+
+  return product < 0 ? -(-product >> NTP_SHIFT) : product >> NTP_SHIFT;
 }
 
 /* ================================================== */
@@ -164,7 +165,7 @@ fill_timex(const struct set *s, struct timex *tx)
 {
   const struct discipline *d = &s->disc;
 
-  tx->freq = d->freq;
+  tx->freq = timex_get_freq(d);
   tx->maxerror = d->maxerror;
   tx->esterror = d->esterror;
   tx->status = d->status;
@@ -199,6 +200,7 @@ inject_offset(struct set *s, const struct timex *tx)
 int
 timex_adjust(struct set *s, struct timex *tx, int may_set)
 {
+  struct discipline *d = &s->disc;
   int64_t left;
   int rc;
 
@@ -209,19 +211,20 @@ timex_adjust(struct set *s, struct timex *tx, int may_set)
     return rc;
 
   if (tx->modes & ADJ_ADJTIME) {
-    left = get_slew_us(s);
+    left = d->adjust;
     if (!(tx->modes & ADJ_ADJTIME_READ))
-      model_start_slew(s, clamp(tx->offset, -MAX_SLEW_US, MAX_SLEW_US) * NS_PER_US);
+      d->adjust = tx->offset;
     tx->offset = left;
   } else {
-    rc = set_modes(s, tx);
-    if (rc < 0)
-      return rc;
-    tx->offset = 0;
+    set_modes(d, model_floor_s(s->line.base_wall), tx);
+    tx->offset = ntp_get_offset(d);
+    if (!(d->status & STA_NANO))
+      tx->offset /= NS_PER_US;
   }
 
+  model_update(s);
   fill_timex(s, tx);
-  return s->disc.status & (STA_UNSYNC | STA_CLOCKERR) ? TIME_ERROR : TIME_OK;
+  return d->status & (STA_UNSYNC | STA_CLOCKERR) ? TIME_ERROR : d->state;
 }
 
 /* ================================================== */

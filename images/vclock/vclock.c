@@ -145,6 +145,7 @@ look(const struct vclock *c, int64_t raw, union slot *slot, int64_t *since)
   uint64_t seq = page_find(c->page, at, slot);
 
   *since = slot->set.line.base_raw;
+  page_advance(c->page, seq, slot, at);
   model_fold(&slot->set, at);
   return seq;
 }
@@ -188,6 +189,19 @@ vclock_adjtimex(struct vclock *c, int64_t raw, struct timex *tx)
 
 /* ================================================== */
 
+static int64_t
+get_left(const struct discipline *d)
+{
+  int64_t left;
+
+  if (__builtin_mul_overflow(d->adjust, NS_PER_US, &left) ||
+      __builtin_add_overflow(left, ntp_get_offset(d), &left))
+    return d->adjust < 0 ? INT64_MIN : INT64_MAX;
+  return left;
+}
+
+/* ================================================== */
+
 int
 vclock_status(const struct vclock *c, int64_t raw, struct vclock_status *out)
 {
@@ -198,11 +212,11 @@ vclock_status(const struct vclock *c, int64_t raw, struct vclock_status *out)
   out->seq = look(c, raw, &slot, &out->last_set_raw);
   out->wall_ns = s->line.base_wall;
   out->drift_scaled = s->disc.drift;
-  out->freq_scaled = s->disc.freq;
+  out->freq_scaled = timex_get_freq(&s->disc);
   out->tick = s->disc.tick;
   out->maxerror_us = s->disc.maxerror;
   out->esterror_us = s->disc.esterror;
-  out->slew_left_ns = s->line.slew_left;
+  out->slew_left_ns = get_left(&s->disc);
   out->status = s->disc.status;
   out->tai = s->disc.tai;
   out->frozen = !s->line.run;

@@ -25,7 +25,7 @@ struct vclock_status {
   int64_t tick;
   int64_t maxerror_us;
   int64_t esterror_us;
-  int64_t slew_left_ns;
+  int64_t slew_left_ns;         /* by adjtime() and the loop, after this second */
   int64_t last_set_raw;         /* when the set in force took effect */
   uint64_t seq;                 /* changes so far */
   int32_t status;               /* timex.status */

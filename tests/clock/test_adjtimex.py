@@ -166,13 +166,6 @@ def test_an_offset_without_the_loop_is_ignored(page: ClockPage) -> None:
     assert page.read(RAW_NS + NS_PER_S) == WALL_NS + NS_PER_S
 
 
-def test_an_offset_for_the_loop_is_refused_as_a_whole(page: ClockPage) -> None:
-    modes = ADJ_OFFSET | ADJ_STATUS | ADJ_FREQUENCY
-    error = page.adjtimex_error(RAW_NS, modes, status=STA_PLL, offset=1, freq=99)
-    assert error == "ENOTSUP"  # the same number as EOPNOTSUPP
-    assert page.adjtimex(RAW_NS)[1].freq == 0
-
-
 def test_time_ok_when_synchronised(page: ClockPage) -> None:
     modes = ADJ_STATUS | ADJ_MAXERROR
     assert page.adjtimex(RAW_NS, modes, status=0, maxerror=10)[0] == TIME_OK

@@ -8,17 +8,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from fractions import Fraction
-from math import ceil
 from pathlib import Path
 
 import pytest
 from clockpage import (
     ADJ_FREQUENCY,
+    ADJ_NANO,
+    ADJ_OFFSET,
     ADJ_OFFSET_SINGLESHOT,
-    ADJ_OFFSET_SS_READ,
+    ADJ_STATUS,
     ADJ_TICK,
     FREQ_SCALE,
     NS_PER_S,
+    STA_PLL,
     ClockPage,
 )
 from conftest import SOURCES
@@ -29,7 +31,6 @@ RAW_NS = 1_000 * NS_PER_S
 WALL_NS = 1_700_000_000 * NS_PER_S + 123_456_789
 YEAR_NS = 366 * 86_400 * NS_PER_S
 RATE_ONE = 1_000_000 * FREQ_SCALE
-SLEW_RATE = Fraction(500, 10**6)
 
 spans = st.integers(0, YEAR_NS)
 short_spans = st.integers(0, 100 * NS_PER_S)
@@ -71,6 +72,7 @@ changes = st.one_of(
     st.tuples(st.just("freq"), freqs),
     st.tuples(st.just("tick"), ticks),
     st.tuples(st.just("slew"), slews_us),
+    st.tuples(st.just("offset"), st.integers(-500_000_000, 500_000_000)),
     st.tuples(st.just("freeze"), st.integers(0, 1)),
 )
 
@@ -85,6 +87,9 @@ def apply(page: ClockPage, raw_ns: int, change: tuple[str, int]) -> None:
         page.adjtimex(raw_ns, ADJ_TICK, tick=value)
     elif kind == "slew":
         page.adjtimex(raw_ns, ADJ_OFFSET_SINGLESHOT, offset=value)
+    elif kind == "offset":
+        modes = ADJ_OFFSET | ADJ_STATUS | ADJ_NANO
+        page.adjtimex(raw_ns, modes, offset=value, status=STA_PLL)
     else:
         page.freeze(raw_ns, bool(value))
 
@@ -126,70 +131,83 @@ def test_the_clock_is_continuous_and_never_runs_backwards(
         assert wall_ns == before_ns
 
 
-@given(slews_us, ticks, freqs, drifts, st.integers(0, NS_PER_S))
-def test_a_slew_ends_exactly(
-    new_page: NewPage, slew_us: int, tick: int, freq: int, drift: int, after_ns: int
-) -> None:
-    slewing, steady = new_page(RAW_NS, WALL_NS), new_page(RAW_NS, WALL_NS)
-    for page in (slewing, steady):
-        set_rate(page, RAW_NS, tick, freq, drift)
-    slewing.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=slew_us)
-    needed_ns = abs(slew_us) * 1_000 / (SLEW_RATE * (1 + Fraction(drift, RATE_ONE)))
-    end_ns = RAW_NS + ceil(needed_ns) + after_ns
-    assert slewing.read(end_ns) - steady.read(end_ns) == slew_us * 1_000
-    _, timex = slewing.adjtimex(end_ns, ADJ_OFFSET_SS_READ)
-    assert timex.offset == 0
-
-
-@given(slews_us, st.fractions(0, 1))
-def test_a_slew_runs_at_500_ppm(new_page: NewPage, slew_us: int, part: Fraction) -> None:
-    page = new_page(RAW_NS, WALL_NS)
-    page.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=slew_us)
-    span_ns = int(abs(slew_us) * 1_000 / SLEW_RATE * part)
-    direction = 1 if slew_us > 0 else -1
-    exact_ns = span_ns * SLEW_RATE * direction
-    slewed_ns = page.read(RAW_NS + span_ns) - WALL_NS - span_ns
-    assert -1 < slewed_ns - exact_ns <= 0
-    left = page.adjtimex(RAW_NS + span_ns, ADJ_OFFSET_SS_READ)[1].offset
-    # Microseconds, rounded away from zero: what is not done is left.
-    assert 0 <= abs(left) * 1_000 - abs(slew_us * 1_000 - slewed_ns) < 1_000
-
-
-def test_a_new_slew_replaces_the_old_one(new_page: NewPage) -> None:
-    page = new_page(RAW_NS, WALL_NS)
-    page.adjtimex(RAW_NS, ADJ_OFFSET_SINGLESHOT, offset=1_000)
-    middle_ns = RAW_NS + NS_PER_S
-    _, timex = page.adjtimex(middle_ns, ADJ_OFFSET_SINGLESHOT, offset=-500)
-    assert timex.offset == 500
-    end_ns = middle_ns + 10 * NS_PER_S
-    assert page.read(end_ns) == WALL_NS + 11 * NS_PER_S + 500_000 - 500_000
-
-
 # What clock_gettime() does with the two parts of a raw instant, against the plain sum.
 TELL = """
 #include "page.h"
 
 int64_t tell(const struct vclock *c, int64_t raw, int64_t offset);
+int64_t reach(const struct vclock *c, int64_t raw, int64_t wall);
 
 int64_t
 tell(const struct vclock *c, int64_t raw, int64_t offset)
 {
-  struct timespec parts, ts;
+  struct timespec parts, offset_parts, ts;
 
   model_split(raw + offset, &parts);
-  page_tell(c->page, &parts, offset, &ts);
+  model_split(offset, &offset_parts);
+  page_tell(c->page, &parts, &offset_parts, &ts);
   return ts.tv_nsec < 0 || ts.tv_nsec >= NS_PER_S ? -1 : ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+int64_t
+reach(const struct vclock *c, int64_t raw, int64_t wall)
+{
+  union slot slot;
+
+  page_find(c->page, raw, &slot);
+  model_fold(&slot.set, raw);
+  return model_reach(&slot.set, wall);
 }
 """
 
 
+Function = Callable[[object, int, int], int]
+
+
 @pytest.fixture(scope="module")
-def tell(compile_c: Callable[..., Path]) -> Callable[[object, int, int], int]:
-    sources = [str(SOURCES / name) for name in ("model.c", "page.c", "host.c")]
+def arithmetic(compile_c: Callable[..., Path]) -> Callable[[str], Function]:
+    others = ("interpose", "wait", "timex", "vclock")
+    sources = [str(f) for f in sorted(SOURCES.glob("*.c")) if not f.name.startswith(others)]
     library = ctypes.CDLL(str(compile_c("tell.so", TELL, "-shared", "-fPIC", *sources)))
-    library.tell.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
-    library.tell.restype = ctypes.c_int64
-    return lambda page, raw_ns, offset_ns: int(library.tell(page, raw_ns, offset_ns))
+
+    def find(name: str) -> Function:
+        function = getattr(library, name)
+        function.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+        function.restype = ctypes.c_int64
+        return lambda page, raw_ns, other_ns: int(function(page, raw_ns, other_ns))
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def tell(arithmetic: Callable[[str], Function]) -> Function:
+    return arithmetic("tell")
+
+
+@pytest.fixture(scope="module")
+def reach(arithmetic: Callable[[str], Function]) -> Function:
+    return arithmetic("reach")
+
+
+@given(
+    st.lists(st.tuples(short_spans, changes), max_size=6),
+    st.one_of(st.integers(0, 10 * NS_PER_S), st.integers(0, YEAR_NS)),
+)
+def test_a_reading_is_reached_when_it_is_first_shown(
+    new_page: NewPage, reach: Function, steps: list[tuple[int, tuple[str, int]]], ahead_ns: int
+) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    raw_ns = RAW_NS
+    for span_ns, change in steps:
+        raw_ns += span_ns
+        apply(page, raw_ns, change)
+    wall_ns = page.read(raw_ns) + ahead_ns
+    at_ns = reach(page.handle, raw_ns, wall_ns)
+    if ahead_ns and page.status(raw_ns).frozen:
+        assert at_ns == 2**63 - 1
+        return
+    assert page.read(at_ns) >= wall_ns
+    assert at_ns == raw_ns or page.read(at_ns - 1) < wall_ns
 
 
 @given(
@@ -199,7 +217,7 @@ def tell(compile_c: Callable[..., Path]) -> Callable[[object, int, int], int]:
 )
 def test_the_fast_reading_is_the_exact_one(
     new_page: NewPage,
-    tell: Callable[[object, int, int], int],
+    tell: Function,
     steps: list[tuple[int, tuple[str, int]]],
     readings: list[tuple[int, int]],
     wall_ns: int,

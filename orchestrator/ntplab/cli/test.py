@@ -21,7 +21,12 @@ KINDS = {
     "clock": ("tests/clock",),
     "lab": ("tests/lab",),
 }
-NEEDED_PROGRAMS = {"gcc": "gcc", "make": "make", "shellcheck": "shellcheck"}
+NEEDED_PROGRAMS = {
+    "gcc": "gcc",
+    "make": "make",
+    "musl-gcc": "musl-tools",
+    "shellcheck": "shellcheck",
+}
 NEEDED_HEADERS = {"/usr/include/stdio.h": "libc6-dev"}
 
 
