@@ -56,11 +56,10 @@ settimeofday(const struct timeval *tv, const struct timezone *tz)
 
   if (!tv)
     return give(-EFAULT);
-  if (tv->tv_usec < 0 || tv->tv_usec >= US_PER_S)
-    return give(-EINVAL);
 
+  /* What is out of range is left to clock_settime(), and wraps, as in the C library */
   ts.tv_sec = tv->tv_sec;
-  ts.tv_nsec = tv->tv_usec * NS_PER_US;
+  ts.tv_nsec = (uint64_t)tv->tv_usec * NS_PER_US;
   return clock_settime(CLOCK_REALTIME, &ts);
 }
 

@@ -155,6 +155,14 @@ page_read_any(const struct page *p, int64_t raw)
 }
 
 /* ================================================== */
+
+void
+page_tell_any(const struct page *p, int64_t raw, struct timespec *ts)
+{
+  model_split(page_read_any(p, raw), ts);
+}
+
+/* ================================================== */
 /* Make the next set from the one in force and publish it */
 
 static int

@@ -70,6 +70,7 @@ uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
 
 /* The wall clock at any instant, by the set that held then */
 int64_t page_read_any(const struct page *p, int64_t raw);
+void page_tell_any(const struct page *p, int64_t raw, struct timespec *ts);
 
 /* Bring a set on to raw with what was found of set number seq before */
 void page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw);
@@ -142,25 +143,27 @@ static inline void
 page_tell(const struct page *p, const struct timespec *raw_ts, const struct timespec *offset,
           struct timespec *ts)
 {
-  int64_t raw = (raw_ts->tv_sec - offset->tv_sec) * NS_PER_S + raw_ts->tv_nsec -
-                offset->tv_nsec;
+  int64_t whole = (raw_ts->tv_sec - offset->tv_sec) * NS_PER_S - offset->tv_nsec, s, ns;
   struct line l;
   uint64_t d;
 
-  if (UNLIKELY(!page_peek(p, &l) || (d = raw - l.base_raw) >= l.span)) {
-    model_split(page_read_any(p, raw), ts);
-    return;
+  if (LIKELY(page_peek(p, &l))) {
+    /* The nanoseconds are what comes last */
+    d = raw_ts->tv_nsec + (whole - l.base_raw);
+    s = raw_ts->tv_sec + (l.shift_s - offset->tv_sec);
+    ns = raw_ts->tv_nsec + (l.shift_ns - offset->tv_nsec) + line_gain(&l, d);
+    if (ns >= NS_PER_S) {
+      ns -= NS_PER_S;
+      s++;
+    }
+    if (LIKELY(d < l.span && (uint64_t)ns < NS_PER_S)) {
+      ts->tv_sec = s;
+      ts->tv_nsec = ns;
+      return;
+    }
   }
 
-  ts->tv_sec = raw_ts->tv_sec + (l.shift_s - offset->tv_sec);
-  ts->tv_nsec = raw_ts->tv_nsec + (l.shift_ns - offset->tv_nsec) + line_gain(&l, d);
-
-  if (ts->tv_nsec >= NS_PER_S) {
-    ts->tv_nsec -= NS_PER_S;
-    ts->tv_sec++;
-  }
-  if (UNLIKELY((uint64_t)ts->tv_nsec >= NS_PER_S))
-    model_split(l.base_wall + d + line_gain(&l, d), ts);
+  page_tell_any(p, whole + raw_ts->tv_nsec, ts);
 }
 
 #endif

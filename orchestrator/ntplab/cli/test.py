@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -27,6 +28,10 @@ NEEDED_PROGRAMS = {
     "musl-gcc": "musl-tools",
     "shellcheck": "shellcheck",
 }
+# A real kernel to hold the virtual clock against; there is none for other processors.
+NEEDED_ON_X86_64 = {"linux.uml": "user-mode-linux"}
+# What these tests may be told, see tests/clock/test_differential.py.
+TEST_SETTINGS = ("NTPLAB_DIFF_SCRIPTS", "NTPLAB_DIFF_SEED")
 NEEDED_HEADERS = {"/usr/include/stdio.h": "libc6-dev"}
 
 
@@ -63,9 +68,10 @@ def run_tests(
 
 
 def install_tools() -> None:
-    """A C compiler, make and shellcheck, from the distribution, where they are missing."""
+    """A C compiler, make and the like, from the distribution, where they are missing."""
     host = Host()
-    missing = [package for program, package in NEEDED_PROGRAMS.items() if not host.which(program)]
+    needed = NEEDED_PROGRAMS | (NEEDED_ON_X86_64 if platform.machine() == "x86_64" else {})
+    missing = [package for program, package in needed.items() if not host.which(program)]
     missing += [package for header, package in NEEDED_HEADERS.items() if not os.path.exists(header)]
     if missing:
         install(host, missing, "the tests need it", out.say)
@@ -73,4 +79,8 @@ def install_tools() -> None:
 
 def _environment() -> dict[str, str]:
     # The tests choose their own verbosity, colors and places; a user's variables do not.
-    return {key: value for key, value in os.environ.items() if not key.startswith("NTPLAB_")}
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("NTPLAB_") or key in TEST_SETTINGS
+    }
