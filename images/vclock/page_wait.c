@@ -17,11 +17,6 @@
 #include "host.h"
 #include "page.h"
 
-/* A clock's rate is within 0.8 and 1.4, so each round leaves at most four tenths of
-   what was missing */
-#define MAX_ROUNDS 64
-#define CLOSE_ENOUGH_NS 2
-
 /* ================================================== */
 
 static uint32_t *
@@ -65,37 +60,25 @@ page_sleep(const struct page *p, uint64_t seq, int64_t ns)
 
 /* ================================================== */
 
-static int
-is_frozen(const struct page *p, int64_t raw)
-{
-  union slot slot;
-
-  page_find(p, raw, &slot);
-  return !slot.set.line.run;
-}
-
-/* ================================================== */
-
 int64_t
 page_until(const struct page *p, int64_t raw, int64_t wall, int64_t near)
 {
-  int64_t ahead, missing = wall - page_read(p, raw);
-  int i;
+  int64_t missing = wall - page_read(p, raw), reached;
+  union slot slot;
+  uint64_t seq;
 
   if (missing <= 0)
     return 0;
-  if (is_frozen(p, raw))
-    return PAGE_NEVER;
-  if (missing > near)
+
+  seq = page_find(p, raw, &slot);
+  if (missing > near && slot.set.line.run)
     return missing / 2;
 
-  for (i = 0, ahead = 0; i < MAX_ROUNDS; i++) {
-    ahead += missing;
-    missing = wall - page_read(p, raw + ahead);
-    if (missing <= 0 && missing >= -CLOSE_ENOUGH_NS)
-      break;
-  }
-  return ahead > 0 ? ahead : 1;
+  page_advance(p, seq, &slot, raw);
+  reached = model_reach(&slot.set, wall);
+  if (reached == FOREVER)
+    return PAGE_NEVER;
+  return reached > raw ? reached - raw : 1;
 }
 
 /* ================================================== */

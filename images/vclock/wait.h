@@ -4,7 +4,8 @@
   - wait.c         how far a wall time is away; clock_nanosleep()
   - wait_lock.c    mutexes, semaphores, queues and futexes, in slices
   - wait_cond.c    condition variables
-  - wait_timer.c   timers and timer descriptors, with their calls in wait_calls.c
+  - wait_timer.c   timers and timer descriptors: when they expire; wait_table.c has them
+                   all, wait_calls.c and wait_posix.c their calls
   - wait_watch.c   the thread that looks after the last two when the clock changes
 
   Absolute times of the wall clocks are translated to when the virtual clock will

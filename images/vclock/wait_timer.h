@@ -29,8 +29,9 @@ struct timer {
 
 #define NEVER PAGE_NEVER
 
-/* With the watcher's lock held.  Find a timer or NULL, make one or NULL for want of
+/* wait_table.c, with the watcher's lock held.  The first of all.  Find a timer or NULL, make one or NULL for want of
    memory, forget one. */
+struct timer *timers_first(void);
 struct timer *timer_of_fd(int fd);
 struct timer *timer_of_id(timer_t id);
 struct timer *timer_add(clockid_t clock, int fd, timer_t id);
@@ -41,7 +42,7 @@ void timers_drop_fds(unsigned int first, unsigned int last);
 int timers_exist(void);
 int timer_may_be(int fd);
 
-/* Arm at a wall time, or by the kernel's rules if value is NULL */
+/* wait_timer.c.  Arm at a wall time, or by the kernel's rules if value is NULL */
 void timer_set(struct timer *t, const struct itimerspec *value, int cancel_on_set);
 
 /* What timerfd_gettime() says of one that is absolute */

@@ -153,6 +153,21 @@ def loop(constant: int, offset: int, status: int, nano: int) -> Script:
     return plan(name, NOON_S * NS_PER_S + NS_PER_S // 2, steps)
 
 
+def long_intervals(status: int, constant: int) -> Script:
+    """The loop looks at the seconds since its last offset: steps make them many, or negative."""
+    steer = adjtimex(ADJ_OFFSET | ADJ_NANO, offset=1_234_567)
+    modes = ADJ_STATUS | ADJ_TIMECONST | ADJ_NANO
+    steps = [adjtimex(modes, status=status, constant=constant), steer]
+    second = NOON_S
+    for by_s in (255, 257, 2_047, 2_050, -5_000, 10**8, -2 * 10**8):
+        second += by_s
+        steps += [("settime", (REALTIME, second, NS_PER_S // 2)), steer]
+    name = f"long intervals {status:#x} {constant}"
+    return plan(
+        name, NOON_S * NS_PER_S + NS_PER_S // 2, [*every(30 * MS, *steps), (900 * MS, READ)]
+    )
+
+
 def slew(*amounts_us: int) -> Script:
     steps: list[tuple[int, Unplanned]] = []
     for amount_us in amounts_us:
@@ -249,6 +264,7 @@ def corners() -> list[Script]:
         loop(2, 10**6, pll, ADJ_NANO),
         loop(3, 10**6, STA_PLL | STA_FLL, ADJ_NANO),
         loop(1, 600_000_000, STA_PLL, ADJ_NANO),
+        *(long_intervals(status, c) for status in (STA_PLL, STA_PLL | STA_FLL) for c in (0, 7)),
         loop(2, 2**62, STA_PLL, ADJ_MICRO),
         slew(1_200, -300, 0),
         slew(-2_000, 1),

@@ -17,13 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from clockpage import ADJ_FREQUENCY, ADJ_SETOFFSET, ADJ_TAI, FREQ_SCALE, NOW, NS_PER_S, ClockPage
+from clockpage import (
+    ADJ_FREQUENCY,
+    ADJ_SETOFFSET,
+    ADJ_STATUS,
+    ADJ_TAI,
+    FREQ_SCALE,
+    NOW,
+    NS_PER_S,
+    ClockPage,
+)
 from conftest import Preloaded
 
 WAITER = Path(__file__).with_name("waiter.c")
 HOUR_NS = 3_600 * NS_PER_S
 MS_NS = 1_000_000
 LIMIT_S = 30
+MIDNIGHT_S = 1_700_006_400
+STA_INS, STA_DEL = 0x10, 0x20
 
 # Whoever is woken late by the scheduler of a busy machine has not been forgotten.
 SLACK_NS = 2 * NS_PER_S
@@ -263,6 +274,20 @@ def test_steps_and_nothing_else_cancel_on_set(
         wait = waiting.ended()
     assert wait.result == (errno.ECANCELED if is_step else 0)
     assert is_step or wait.lasted_ns >= 0.39 * NS_PER_S
+
+
+@pytest.mark.parametrize("way", ["nanosleep", "timerfd", "cond", "sem"])
+@pytest.mark.parametrize(("status", "leap_s"), [(STA_INS, 1), (STA_DEL, -1)], ids=["ins", "del"])
+def test_a_leap_second_is_waited_for(
+    start: StartWait, live_page: ClockPage, way: str, status: int, leap_s: int
+) -> None:
+    live_page.settime(NOW, MIDNIGHT_S - 3)
+    live_page.adjtimex(NOW, ADJ_STATUS, status=status)
+    with start(way, 3.3) as waiting:
+        wait = waiting.ended()
+    assert wait.result == expected(way)
+    lasts_ns = (3.3 + leap_s) * NS_PER_S
+    assert lasts_ns <= wait.lasted_ns < lasts_ns + SLACK_NS / 4
 
 
 def test_tai_moves_who_waits_for_it(start: StartWait, live_page: ClockPage) -> None:
