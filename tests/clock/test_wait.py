@@ -89,8 +89,10 @@ class Waiting:
             time.sleep(0.001)
 
     def ended(self) -> Wait:
-        output = self.process.communicate(timeout=LIMIT_S)[0]
-        found = json.loads(output)
+        # Not communicate(): what readline() left in its buffer would be lost.
+        assert self.process.stdout
+        found = json.loads(self.process.stdout.read())
+        self.process.wait(timeout=LIMIT_S)
         return Wait(found["result"], found["asked"], tuple(found["raw"]), tuple(found["wall"]))
 
 
