@@ -166,7 +166,7 @@ class Plan:
     seed: int
     policy: str
     policy_params: dict[str, int]
-    """`stability_ns`, `ttl_ns`: as the booking service takes them"""
+    """`stability_ns`, `ttl_ns`, ...: as the booking service takes them"""
     servers: tuple[ServerPlan, ...]
     time_servers: tuple[TimeServerPlan, ...]
     database: DatabasePlan
@@ -193,7 +193,7 @@ class Plan:
     @property
     def holds(self) -> bool:
         """Whether the policy holds a seat first and wants it confirmed."""
-        return self.policy == "lease"
+        return self.policy.startswith("lease")
 
     def phase(self, name: str) -> PhasePlan:
         """The phase so named; KeyError if there is none."""

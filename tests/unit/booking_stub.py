@@ -70,6 +70,9 @@ class StubPolicy(Policy):
     async def receive(self, claims: Sequence[Claim]) -> None:
         self.received += claims
 
+    def hear(self, peer: str, bound_ns: int, raw_ns: int) -> None:
+        self.heard = peer, bound_ns, raw_ns
+
     def _changed(self, claim_id: str, decision: Decision) -> Record:
         if claim_id == "c-boom":
             raise RuntimeError("a bug")

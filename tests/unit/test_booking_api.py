@@ -41,6 +41,7 @@ CLAIM = {
     "claim_id": "c1", "origin": "lyon", "seat": "A-1", "buyer": "b-1", "stamp_ns": NOW.wall_ns - 1,
     "claimed_raw_ns": 1,
 }  # fmt: skip
+PROMISE = {"server": "lyon", "bound_ns": 5_000_000, "raw_ns": 1}
 MEASUREMENT = {"server": "lyon", "wall_ns": 5, "error_ns": -5_000_000_000}
 ROW = {
     "number": 7, "receipt_id": "r", "claim_id": "c1", "server": "paris", "policy": "unique",
@@ -105,6 +106,14 @@ CASES: dict[tuple[str, str], dict[int, tuple[str, Any, dict[str, str], str]]] = 
         500: ("", {"claims": [CLAIM]}, {}, "broken"),
         503: ("", {"claims": [CLAIM]}, {}, "not ready"),
     },
+    ("post", "/internal/promises"): {
+        200: ("", PROMISE, {}, ""),
+        409: ("", PROMISE, {}, "unreplicated"),
+        413: ("", b"x" * (BODY_BYTES_MAX + 1), {}, ""),
+        422: ("", {**PROMISE, "server": "mallory"}, {}, ""),
+        500: ("", PROMISE, {}, "broken"),
+        503: ("", PROMISE, {}, "not ready"),
+    },
     ("post", "/internal/clock_measurements"): {
         200: ("", {"measurements": [MEASUREMENT]}, {}, ""),
         413: ("", b"x" * (INTERNAL_BYTES_MAX + 1), {}, ""),
@@ -123,6 +132,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "/readyz": Health,
     "/clock": ClockAnswer,
     "/internal/claims": Recorded,
+    "/internal/promises": Recorded,
     "/internal/clock_measurements": Recorded,
 }
 
@@ -152,9 +162,11 @@ async def prepare(service: StubService, state: str, monkeypatch: pytest.MonkeyPa
             monkeypatch.setattr(model, _broken)
         monkeypatch.setattr(service.metrics, "text", _broken)
         monkeypatch.setattr(service.stub_policy, "receive", _broken)
+        monkeypatch.setattr(service.stub_policy, "hear", _broken)
     elif state == "unreplicated":
         monkeypatch.setattr(type(service.stub_policy), "replicates", False)
         monkeypatch.delattr(type(service.stub_policy), "receive")
+        monkeypatch.delattr(type(service.stub_policy), "hear")
 
 
 def _broken(*args: Any, **kwargs: Any) -> Any:

@@ -44,6 +44,12 @@ def test_settings_of_a_server(env: dict[str, str]) -> None:
         ("timestamp-order", '{"stability_ns": 1}', "booking_st_malo"),
         ("lease", '{"ttl_ns": 1}', "booking"),
         ("unique", "{}", "booking"),
+        ("lease-fenced", '{"ttl_ns": 1}', "booking"),
+        ("lease-db-time", '{"ttl_ns": 1}', "booking"),
+        ("lease-monotonic", '{"ttl_ns": 1}', "booking"),
+        ("last-write-wins", "{}", "booking_st_malo"),
+        ("commit-wait", '{"lag_ns": 1, "limit_ns": 1}', "booking_st_malo"),
+        ("hybrid-logical", '{"stability_ns": 1}', "booking_st_malo"),
     ],
 )
 def test_the_policy_says_whose_the_database_is(
@@ -64,7 +70,8 @@ def test_the_policy_says_whose_the_database_is(
         ({"NTPLAB_NODE": "Paris!"}, "NTPLAB_NODE: must be a lower-case host name, not 'Paris!'"),
         (
             {"NTPLAB_POLICY": "luck"},
-            "NTPLAB_POLICY: must be one of lease, timestamp-order, unique, not 'luck'",
+            "NTPLAB_POLICY: must be one of commit-wait, hybrid-logical, last-write-wins, lease,"
+            " lease-db-time, lease-fenced, lease-monotonic, timestamp-order, unique, not 'luck'",
         ),
         ({"NTPLAB_POLICY_PARAMS": "{"}, "NTPLAB_POLICY_PARAMS: is not JSON: "),
         ({"NTPLAB_POLICY_PARAMS": "[]"}, "NTPLAB_POLICY_PARAMS: must be a JSON object"),
@@ -119,7 +126,17 @@ def test_unknown_parameters_are_refused_with_the_known_ones() -> None:
 
 
 def test_a_policy_is_found_by_its_file() -> None:
-    assert policies.names() == ("lease", "timestamp-order", "unique")
+    assert policies.names() == (
+        "commit-wait",
+        "hybrid-logical",
+        "last-write-wins",
+        "lease",
+        "lease-db-time",
+        "lease-fenced",
+        "lease-monotonic",
+        "timestamp-order",
+        "unique",
+    )
     for name in policies.names():
         policy = policies.load(name)
         assert issubclass(policy, Policy)

@@ -66,7 +66,7 @@ async def until(reached: Callable[[], bool]) -> None:
 
 async def test_a_claim_reaches_every_peer_over_connections_that_stay(peer: Peer) -> None:
     metrics = Metrics()
-    outbox = PeerOutbox({"lyon": peer.url, "nice": peer.url}, metrics)
+    outbox = PeerOutbox("paris", {"lyon": peer.url, "nice": peer.url}, metrics)
     for name in "abc":
         outbox.push(claim(name))
         await until(lambda name=name: peer.claims.count(name) == 2)  # type: ignore[misc]
@@ -78,7 +78,7 @@ async def test_a_claim_reaches_every_peer_over_connections_that_stay(peer: Peer)
 
 async def test_a_push_that_fails_is_repeated(peer: Peer) -> None:
     metrics = Metrics()
-    outbox = PeerOutbox({"lyon": peer.url}, metrics)
+    outbox = PeerOutbox("paris", {"lyon": peer.url}, metrics)
     peer.statuses = [503, 503]
     outbox.push(claim("a"))
     await until(lambda: counted(metrics, "claims_pushed", "lyon") == 1)
@@ -93,7 +93,7 @@ async def test_a_peer_that_is_gone_is_given_up_and_told_once(
 ) -> None:
     monkeypatch.setattr(replication, "RETRY_AFTER_S", (0.001, 0.001))
     metrics = Metrics()
-    outbox = PeerOutbox({"lyon": "http://127.0.0.1:9"}, metrics)
+    outbox = PeerOutbox("paris", {"lyon": "http://127.0.0.1:9"}, metrics)
     for name in "ab":
         outbox.push(claim(name))
     await until(lambda: counted(metrics, "claims_push_failed", "lyon") == 2)
@@ -111,7 +111,7 @@ async def test_closing_does_not_wait_for_a_peer_that_hangs(
         lambda _reader, writer: writers.append(writer), "127.0.0.1", 0
     )
     port = hanging.sockets[0].getsockname()[1]
-    outbox = PeerOutbox({"lyon": f"http://127.0.0.1:{port}"}, Metrics())
+    outbox = PeerOutbox("paris", {"lyon": f"http://127.0.0.1:{port}"}, Metrics())
     outbox.push(claim("a"))
     await until(lambda: bool(writers))
     async with asyncio.timeout(10):

@@ -13,7 +13,10 @@ from booking.problems import ProblemError
 
 _REFUSALS: dict[Decision, tuple[str, str]] = {
     "rejected": ("seat-taken", "Seat {seat} went to another claim."),
-    "expired": ("hold-expired", "The hold on seat {seat} was over by the clock of {server}."),
+    "expired": (
+        "hold-expired",
+        "The hold on seat {seat} was over by the clock {server} goes by.",
+    ),
     "cancelled": ("hold-cancelled", "The hold on seat {seat} was given back."),
     "confirmed": ("already-confirmed", "Seat {seat} is confirmed."),
 }

@@ -28,6 +28,7 @@ DIRECT: Mapping[tuple[str, str], Handler] = {
     ("POST", "/confirm_reservation"): booking.confirm_reservation,
     ("POST", "/cancel_reservation"): booking.cancel_reservation,
     ("POST", "/internal/claims"): internal.receive_claims,
+    ("POST", "/internal/promises"): internal.receive_promise,
     ("GET", "/healthz"): operations.healthz,
     ("GET", "/readyz"): operations.readyz,
 }

@@ -46,6 +46,20 @@ class ClaimMessage(_Strict):
     buyer: Name
     stamp_ns: Nanoseconds
     claimed_raw_ns: Nanoseconds
+    logical: Annotated[int, Field(ge=0, le=INT64)] = 0
+    claimed_wall_ns: Nanoseconds | None = None
+    bound_ns: Annotated[int, Field(ge=0, le=INT64)] | None = None
+
+
+class PromiseMessage(_Strict):
+    """What `server` promises that its clock's error does not exceed while it sells.
+
+    `raw_ns` (that server's CLOCK_MONOTONIC_RAW) orders its promises.
+    """
+
+    server: Name
+    bound_ns: Annotated[int, Field(ge=0, le=INT64)]
+    raw_ns: Nanoseconds
 
 
 class ClaimsMessage(_Strict):

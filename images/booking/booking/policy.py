@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import asyncpg
 
+from booking.chrony import Belief
 from booking.clocks import Clock
 from booking.problems import ProblemError
 
@@ -37,6 +38,8 @@ class Claim:
     """An order as a server has stamped it; what peers tell each other.
 
     `stamp_ns` is the origin's wall clock, `claimed_raw_ns` its raw clock at the same instant.
+    A hybrid logical stamp is (`stamp_ns`, `logical`); the wall clock then is `claimed_wall_ns`.
+    `bound_ns` is what the origin promised that its clock's error does not exceed.
     """
 
     claim_id: str
@@ -46,22 +49,28 @@ class Claim:
     buyer: str
     stamp_ns: int
     claimed_raw_ns: int
+    logical: int = 0
+    claimed_wall_ns: int | None = None
+    bound_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hold as the granting server's wall clock saw it."""
+    """A hold by the clock that the policy judges by. `token` counts the leases of the seat."""
 
     granted_ns: int
     expires_ns: int
     ttl_ns: int
+    token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A decision as it is written down: what, when by both clocks, and what it rests on.
 
-    `answered` is the decision the buyer was first told; it never changes afterwards.
+    `answered` is the decision the buyer was first told; it never changes afterwards. `judged_ns`
+    is what the clock showed that a lease was judged by, `peers_bound_ns` the largest clock error
+    that the peers admitted to.
     """
 
     server: str
@@ -72,6 +81,8 @@ class Verdict:
     decided_raw_ns: int
     stability_ns: int | None = None
     hold: Hold | None = None
+    judged_ns: int | None = None
+    peers_bound_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +95,11 @@ class Record:
 
 
 class Outbox(Protocol):
-    """Tells the peers about claims, without waiting for them."""
+    """Tells the peers about claims and clock errors, without waiting for them."""
 
     def push(self, claim: Claim) -> None: ...
+
+    def promise(self, bound_ns: int, raw_ns: int) -> None: ...
 
 
 class NoOutbox:
@@ -95,16 +108,26 @@ class NoOutbox:
     def push(self, claim: Claim) -> None:
         """Nobody needs telling."""
 
+    def promise(self, bound_ns: int, raw_ns: int) -> None:
+        """Nobody needs telling."""
+
+
+def nothing_known() -> Belief:
+    """The belief of a server that has no chronyd to ask."""
+    return Belief("unknown", "there is no chronyd to ask")
+
 
 @dataclass(frozen=True)
 class Surroundings:
-    """All that a policy may touch."""
+    """All that a policy may touch. `belief` is what this server's chronyd last said."""
 
     server: str
     pool: asyncpg.Pool[asyncpg.Record]
     clock: Clock
     outbox: Outbox
     new_id: Callable[[], str]
+    peers: tuple[str, ...] = ()
+    belief: Callable[[], Belief] = nothing_known
 
 
 class Policy(ABC):
@@ -123,6 +146,9 @@ class Policy(ABC):
     async def start(self) -> None:  # noqa: B027 (most policies have nothing to bring back)
         """Bring back what must be known before the first request, such as claims on record."""
 
+    async def stop(self) -> None:  # noqa: B027 (most policies have nothing running)
+        """End what `start` has begun."""
+
     @abstractmethod
     async def reserve(self, order: Order) -> Record:
         """Decide on `order`, or give back the record that its idempotency key already has."""
@@ -138,6 +164,10 @@ class Policy(ABC):
     async def receive(self, claims: Sequence[Claim]) -> None:
         """Take in claims that a peer has stamped."""
         raise ProblemError("not-replicating", f"Policy {self.name} takes no claims from peers.")
+
+    def hear(self, peer: str, bound_ns: int, raw_ns: int) -> None:
+        """Take in what a peer promises of its clock's error; `raw_ns` is the peer's raw clock."""
+        raise ProblemError("not-replicating", f"Policy {self.name} asks no peer for its clock.")
 
 
 @dataclass(frozen=True)

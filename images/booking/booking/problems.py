@@ -35,6 +35,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "method-not-allowed": (405, "The method is not allowed here"),
     "payload-too-large": (413, "The request body is too large"),
     "internal-error": (500, "The service failed"),
+    "clock-uncertain": (503, "The server's clock is not certain enough to sell by"),
     "not-ready": (503, "The service is not ready"),
     "database-unavailable": (503, "The database cannot be reached"),
 }

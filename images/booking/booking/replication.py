@@ -1,4 +1,4 @@
-"""Claims to the peers, at once and without anybody waiting for it.
+"""Claims and promises to the peers, at once and without anybody waiting for it.
 
 Each claim goes to each peer as a request of its own over connections that stay open. What fails is
 repeated for about a second and then given up: the peer will not know of the claim, which is what a
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import aiohttp
 import orjson
@@ -31,8 +32,9 @@ _log = logging.getLogger("booking.replication")
 class PeerOutbox:
     """Pushes to `peers` (name to URL). Made inside the event loop; close it there."""
 
-    def __init__(self, peers: Mapping[str, str], metrics: Metrics) -> None:
-        self._urls = {name: f"{url}/internal/claims" for name, url in peers.items()}
+    def __init__(self, server: str, peers: Mapping[str, str], metrics: Metrics) -> None:
+        self._server = server
+        self._urls = {name: f"{url}/internal" for name, url in peers.items()}
         self._metrics = metrics
         self._down: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,9 +51,18 @@ class PeerOutbox:
         """Start telling every peer."""
         body = orjson.dumps({"claims": [asdict(claim)]})
         for peer in self._urls:
-            task = asyncio.create_task(self._deliver(peer, claim, body))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._deliver(peer, claim, body))
+
+    def promise(self, bound_ns: int, raw_ns: int) -> None:
+        """Start telling every peer how far this server's clock may be off."""
+        body = orjson.dumps({"server": self._server, "bound_ns": bound_ns, "raw_ns": raw_ns})
+        for peer in self._urls:
+            self._begin(self._repeat(peer, "promises", body))
+
+    def _begin(self, telling: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(telling)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Let deliveries under way finish for a moment, then drop the rest."""
@@ -62,23 +73,28 @@ class PeerOutbox:
         await self._session.close()
 
     async def _deliver(self, peer: str, claim: Claim, body: bytes) -> None:
-        for pause_s in (*RETRY_AFTER_S, None):
-            error = await self._post(peer, body)
-            if error is None:
-                self._metrics.pushed.labels(peer).inc()
-                lag_s = (raw_now_ns() - claim.claimed_raw_ns) / NS
-                self._metrics.ack_seconds.labels(peer).observe(lag_s)
-                return
-            if pause_s is not None:
-                self._metrics.push_retries.labels(peer).inc()
-                await asyncio.sleep(pause_s)
+        if await self._repeat(peer, "claims", body):
+            self._metrics.pushed.labels(peer).inc()
+            lag_s = (raw_now_ns() - claim.claimed_raw_ns) / NS
+            self._metrics.ack_seconds.labels(peer).observe(lag_s)
+            return
         self._metrics.push_failures.labels(peer).inc()
         _log.debug("claim given up", extra={"peer": peer, "claim_id": claim.claim_id})
 
-    async def _post(self, peer: str, body: bytes) -> str | None:
+    async def _repeat(self, peer: str, what: str, body: bytes) -> bool:
+        """Whether the peer has taken it at last."""
+        for pause_s in (*RETRY_AFTER_S, None):
+            if await self._post(peer, what, body) is None:
+                return True
+            if pause_s is not None:
+                self._metrics.push_retries.labels(peer).inc()
+                await asyncio.sleep(pause_s)
+        return False
+
+    async def _post(self, peer: str, what: str, body: bytes) -> str | None:
         """The error, if any. A peer that fails or recovers is logged once, not once per claim."""
         try:
-            async with self._session.post(self._urls[peer], data=body) as response:
+            async with self._session.post(f"{self._urls[peer]}/{what}", data=body) as response:
                 error = None if response.status == 200 else f"status {response.status}"
         except (aiohttp.ClientError, OSError, TimeoutError) as failure:
             error = f"{type(failure).__name__}: {failure}"

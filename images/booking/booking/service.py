@@ -110,8 +110,10 @@ class Service:
         await self._connect()
 
     async def _disconnect(self) -> None:
-        outbox, pool = self._outbox, self._pool
+        policy, outbox, pool = self._policy, self._outbox, self._pool
         self._outbox = self._pool = self._policy = None
+        if policy:
+            await policy.stop()
         if outbox:
             await outbox.close()
         if pool:
@@ -141,8 +143,11 @@ class Service:
             # need none.
             from booking.replication import PeerOutbox
 
-            outbox = self._outbox = PeerOutbox(settings.peers, self.metrics)
-        around = Surroundings(settings.node, pool, self.clock, outbox, new_id)
+            outbox = self._outbox = PeerOutbox(settings.node, settings.peers, self.metrics)
+        around = Surroundings(
+            settings.node, pool, self.clock, outbox, new_id, tuple(settings.peers),
+            lambda: self.watch.belief,
+        )  # fmt: skip
         return settings.policy(settings.params, around)
 
     async def _record_belief(self, belief: Belief) -> None:

@@ -65,5 +65,6 @@ def attempt_document(phase: str, attempt: Attempt) -> Mapping[str, Any]:
         "claim_id": attempt.claim_id,
         "stamp_ns": attempt.stamp_ns,
         "problem": attempt.problem,
+        "confirm_delay_ns": arrival.confirm_delay_ns,
         "confirm": None if attempt.confirm is None else asdict(attempt.confirm),
     }

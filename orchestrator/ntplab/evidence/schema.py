@@ -44,6 +44,7 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "claim_id": _TEXT,
         "stamp_ns": _INT,
         "problem": _TEXT,
+        "confirm_delay_ns": _INT,
         "confirm_due_ns": _INT,
         "confirm_sent_ns": _INT,
         "confirm_answered_ns": _INT,
@@ -61,6 +62,9 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "stamp_ns": _INT,
         "claimed_lab_ns": _INT,
         "received_lab_ns": _INT,
+        "logical": _INT,
+        "claimed_wall_ns": _INT,
+        "bound_ns": _INT,
     },
     "reservations": {
         "receipt_id": _TEXT,
@@ -79,6 +83,12 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "hold_granted_ns": _INT,
         "hold_expires_ns": _INT,
         "ttl_ns": _INT,
+        "logical": _INT,
+        "claimed_wall_ns": _INT,
+        "bound_ns": _INT,
+        "fencing_token": _INT,
+        "judged_ns": _INT,
+        "peers_bound_ns": _INT,
     },
 }
 

@@ -25,6 +25,53 @@ class Lease(Model):
     ttl: Timeout = Field(default=2 * NS_PER_S, description="how long a hold lasts")
 
 
+class LeaseFenced(Model):
+    """A lease whose number the confirmation must still match."""
+
+    name: Literal["lease-fenced"]
+    ttl: Timeout = Field(default=2 * NS_PER_S, description="how long a hold lasts")
+
+
+class LeaseDbTime(Model):
+    """A lease granted and judged by the database's clock."""
+
+    name: Literal["lease-db-time"]
+    ttl: Timeout = Field(default=2 * NS_PER_S, description="how long a hold lasts")
+
+
+class LeaseMonotonic(Model):
+    """A lease whose end is a reading of a monotonic clock, compared on another machine."""
+
+    name: Literal["lease-monotonic"]
+    ttl: Timeout = Field(default=2 * NS_PER_S, description="how long a hold lasts")
+
+
+class LastWriteWins(Model):
+    """Every server says yes at once, replicas keep the highest stamp."""
+
+    name: Literal["last-write-wins"]
+
+
+class CommitWait(Model):
+    """timestamp-order that waits for as long as the clocks may be off, by what chronyd says."""
+
+    name: Literal["commit-wait"]
+    lag: Wait = Field(
+        default=250 * NS_PER_MS, description="no claim is taken to need longer to a peer"
+    )
+    limit: Timeout = Field(
+        default=100 * NS_PER_MS,
+        description="a server that is less certain of its clock sells nothing",
+    )
+
+
+class HybridLogical(Model):
+    """timestamp-order, stamped by a hybrid logical clock."""
+
+    name: Literal["hybrid-logical"]
+    stability: Wait = Field(default=250 * NS_PER_MS, description="wait this long for lower stamps")
+
+
 class Unique(Model):
     """A database constraint decides: the control that needs no clock."""
 
@@ -35,10 +82,18 @@ def _policy_shorthand(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-Policy = Annotated[
-    Annotated[TimestampOrder | Lease | Unique, Discriminator("name")],
-    BeforeValidator(_policy_shorthand),
-]
+_AnyPolicy = (
+    TimestampOrder
+    | Lease
+    | LeaseFenced
+    | LeaseDbTime
+    | LeaseMonotonic
+    | LastWriteWins
+    | CommitWait
+    | HybridLogical
+    | Unique
+)
+Policy = Annotated[Annotated[_AnyPolicy, Discriminator("name")], BeforeValidator(_policy_shorthand)]
 
 
 Arrival = Literal["poisson", "uniform"]

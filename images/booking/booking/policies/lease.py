@@ -24,19 +24,24 @@ from booking.policy import Claim, Decision, Hold, Order, Policy, Record, Verdict
 from booking.problems import ProblemError
 
 SCHEMA = """
-CREATE TABLE leases (
+CREATE TABLE IF NOT EXISTS leases (
     seat       text PRIMARY KEY,
     claim_id   text,                            -- who holds the lease; null when nobody does
-    expires_ns bigint,                          -- by the wall clock of the server that granted it
+    expires_ns bigint,                          -- by the clock that the policy judges by
     sold       boolean NOT NULL DEFAULT false   -- some holder was confirmed
 )
 """
+TOKEN = "ALTER TABLE leases ADD COLUMN IF NOT EXISTS token bigint NOT NULL DEFAULT 0"
+"""How many leases of the seat were granted. Written down by all, compared by lease-fenced."""
 _LOCK_OR_CREATE = """
 INSERT INTO leases (seat) VALUES ($1) ON CONFLICT (seat) DO UPDATE SET seat = excluded.seat
 RETURNING claim_id, expires_ns, sold
 """
-_LOCK = "SELECT 1 FROM leases WHERE seat = $1 FOR UPDATE"
-_GRANT = "UPDATE leases SET claim_id = $2, expires_ns = $3 WHERE seat = $1"
+_LOCK = "SELECT token FROM leases WHERE seat = $1 FOR UPDATE"
+_GRANT = """
+UPDATE leases SET claim_id = $2, expires_ns = $3, token = token + 1 WHERE seat = $1
+RETURNING token
+"""
 _SELL = "UPDATE leases SET sold = true WHERE seat = $1"
 _RELEASE = """
 UPDATE leases SET claim_id = NULL, expires_ns = NULL WHERE seat = $1 AND claim_id = $2
@@ -52,37 +57,53 @@ class Params:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What the seat's row says: when its lease ends (None: no lease), and whether it is sold."""
+    """What the seat's row says: when its lease ends (None: no lease), and whether it is sold.
+
+    Times are readings of the clock that the policy judges by: here, and in the functions below,
+    the wall clock of whoever asks.
+    """
 
     expires_ns: int | None
     sold: bool
 
 
-def expired(expires_ns: int, wall_ns: int) -> bool:
-    """Whether a lease is over by a clock that shows `wall_ns`; it lives through its last ns."""
-    return wall_ns > expires_ns
+def expired(expires_ns: int, judged_ns: int) -> bool:
+    """Whether a lease is over by a clock that shows `judged_ns`; it lives through its last ns."""
+    return judged_ns > expires_ns
 
 
-def decide_reserve(lease: Lease, wall_ns: int) -> Decision:
+def decide_reserve(lease: Lease, judged_ns: int) -> Decision:
     """Grant if the seat is not sold and its lease is absent or over by *this* server's clock."""
     if lease.sold:
         return "rejected"
-    free = lease.expires_ns is None or expired(lease.expires_ns, wall_ns)
+    free = lease.expires_ns is None or expired(lease.expires_ns, judged_ns)
     return "held" if free else "rejected"
 
 
-def decide_confirm(expires_ns: int, wall_ns: int) -> Decision:
+def decide_confirm(expires_ns: int, judged_ns: int) -> Decision:
     """Confirm while the granting server's own clock says that the lease lives."""
-    return "expired" if expired(expires_ns, wall_ns) else "confirmed"
+    return "expired" if expired(expires_ns, judged_ns) else "confirmed"
 
 
 class LeasePolicy(Policy):
-    """Each step is one transaction around one decision."""
+    """Each step is one transaction around one decision.
+
+    The other lease policies are this one with another clock (`_judged_ns`) or another decision
+    (`_confirm`).
+    """
 
     shared_database = True
-    migrations = (SCHEMA,)
+    migrations = (SCHEMA, TOKEN)
     params_type = Params
     params: Params
+
+    async def _judged_ns(self, connection: ledger.Connection, now: Reading) -> int:
+        """What the clock shows that leases are granted and judged by."""
+        return now.wall_ns
+
+    def _confirm(self, hold: Hold, judged_ns: int, token_now: int) -> Decision:
+        """What becomes of `hold`; `token_now` is that of the seat's newest lease."""
+        return decide_confirm(hold.expires_ns, judged_ns)
 
     async def reserve(self, order: Order) -> Record:
         found = await ledger.find_by_key(self.around.pool, order.idempotency_key)
@@ -99,11 +120,13 @@ class LeasePolicy(Policy):
             record, verdict, hold = await self._own(connection, claim_id)
             if verdict.decision != "held" or hold is None:
                 return record
-            await connection.fetchrow(_LOCK, record.claim.seat)
+            token_now = await connection.fetchval(_LOCK, record.claim.seat)
             now = self.around.clock()
-            decision = decide_confirm(hold.expires_ns, now.wall_ns)
+            judged_ns = await self._judged_ns(connection, now)
+            decision = self._confirm(hold, judged_ns, token_now)
             if decision == "confirmed":
                 await connection.execute(_SELL, record.claim.seat)
+            verdict = replace(verdict, judged_ns=judged_ns)
             return await self._change(connection, record, verdict, decision, now)
 
     async def cancel(self, claim_id: str) -> Record:
@@ -126,18 +149,21 @@ class LeasePolicy(Policy):
             row = await connection.fetchrow(_LOCK_OR_CREATE, order.seat)
             assert row is not None
             now = around.clock()
-            decision = decide_reserve(Lease(row["expires_ns"], row["sold"]), now.wall_ns)
+            judged_ns = await self._judged_ns(connection, now)
+            decision = decide_reserve(Lease(row["expires_ns"], row["sold"]), judged_ns)
             claim = Claim(
                 around.new_id(), around.server, order.phase, order.seat, order.buyer,
                 now.wall_ns, now.raw_ns,
             )  # fmt: skip
             hold = None
             if decision == "held":
-                hold = Hold(now.wall_ns, now.wall_ns + self.params.ttl_ns, self.params.ttl_ns)
-                await connection.execute(_GRANT, order.seat, claim.claim_id, hold.expires_ns)
+                expires_ns = judged_ns + self.params.ttl_ns
+                token = await connection.fetchval(_GRANT, order.seat, claim.claim_id, expires_ns)
+                hold = Hold(judged_ns, expires_ns, self.params.ttl_ns, token)
             verdict = Verdict(
-                around.server, decision, decision, None, now.wall_ns, now.raw_ns, hold=hold
-            )
+                around.server, decision, decision, None, now.wall_ns, now.raw_ns, hold=hold,
+                judged_ns=judged_ns,
+            )  # fmt: skip
             own = [claim], now.raw_ns, order.idempotency_key
             await ledger.write_claims(connection, around.server, self.name, *own)
             await ledger.write_verdict(connection, claim.claim_id, verdict)

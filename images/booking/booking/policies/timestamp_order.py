@@ -20,9 +20,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from booking import ledger
-from booking.clocks import NS
+from booking.clocks import NS, Reading
 from booking.idempotency import Once
 from booking.policy import Claim, Decision, Order, Record, Surroundings, Verdict
 from booking.policy_at_once import DecidesAtOnce
@@ -32,8 +33,9 @@ SLEEP_NS_MIN = 1_000_000
 
 _LOWEST_OF_EACH_SEAT = """
 SELECT DISTINCT ON (seat)
-       claim_id, origin, phase, seat, buyer, stamp_ns, claimed_raw_ns
-FROM claims ORDER BY seat, stamp_ns, origin COLLATE "C", received_raw_ns
+       claim_id, origin, phase, seat, buyer, stamp_ns, claimed_raw_ns, logical, claimed_wall_ns,
+       bound_ns
+FROM claims ORDER BY seat, stamp_ns, logical, origin COLLATE "C", received_raw_ns
 """
 
 
@@ -44,9 +46,10 @@ class Params:
     stability_ns: int
 
 
-def order_key(claim: Claim) -> tuple[int, str]:
-    """What claims on a seat are ordered by: (stamp, server)."""
-    return claim.stamp_ns, claim.origin
+def order_key(claim: Claim) -> tuple[int, int, str]:
+    """What claims on a seat are ordered by: (stamp, server). The middle one is 0 but for stamps
+    of a hybrid logical clock."""
+    return claim.stamp_ns, claim.logical, claim.origin
 
 
 def lower(known: Claim | None, learned: Claim) -> Claim:
@@ -77,10 +80,10 @@ class TimestampOrder(DecidesAtOnce):
 
     shared_database = False
     replicates = True
-    params_type = Params
-    params: Params
+    params_type: ClassVar[type[Any]] = Params
+    params: Any
 
-    def __init__(self, params: Params, around: Surroundings) -> None:
+    def __init__(self, params: Any, around: Surroundings) -> None:
         super().__init__(params, around)
         self._lowest: dict[str, Claim] = {}
         self._unsettled: dict[str, Claim] = {}
@@ -111,11 +114,11 @@ class TimestampOrder(DecidesAtOnce):
             self._unsettled.pop(key, None)
             return found
         # Without a verdict: the server or its database failed half-way, the claim goes on.
-        claim = found.claim if found else self._unsettled.get(key) or self._stamp(order)
+        claim = found.claim if found else self._unsettled.get(key) or self._claim(order)
         if found is None:
             own = [claim], claim.claimed_raw_ns, key
             await ledger.write_claims(pool, self.around.server, self.name, *own)
-        await self._wait_until(stable_at_raw_ns(claim, self.params.stability_ns))
+        await self._wait(claim)
         verdict = self._decide(claim)
         written = await ledger.write_verdict(pool, claim.claim_id, verdict)
         self._unsettled.pop(key, None)
@@ -123,20 +126,32 @@ class TimestampOrder(DecidesAtOnce):
             return await ledger.find_by_claim(pool, claim.claim_id)
         return Record(claim, self.name, verdict)
 
-    def _stamp(self, order: Order) -> Claim:
-        now, around = self.around.clock(), self.around
-        claim = Claim(
-            around.new_id(), around.server, order.phase, order.seat, order.buyer,
-            now.wall_ns, now.raw_ns,
-        )  # fmt: skip
+    def _claim(self, order: Order) -> Claim:
+        claim = self._stamp(order, self.around.clock())
         self._learn(claim)
         self._unsettled[order.idempotency_key] = claim
-        around.outbox.push(claim)
+        self.around.outbox.push(claim)
         return claim
 
-    async def _wait_until(self, raw_ns: int) -> None:
-        while (left_ns := raw_ns - self.around.clock().raw_ns) > 0:
-            await asyncio.sleep(max(left_ns, SLEEP_NS_MIN) / NS)
+    def _stamp(self, order: Order, now: Reading) -> Claim:
+        """The claim that `order` makes at `now`."""
+        return Claim(
+            self.around.new_id(), self.around.server, order.phase, order.seat, order.buyer,
+            now.wall_ns, now.raw_ns,
+        )  # fmt: skip
+
+    def _stability_ns(self, claim: Claim) -> int:
+        """How long `claim` waits, as far as is known by now."""
+        stability_ns: int = self.params.stability_ns
+        return stability_ns
+
+    async def _wait(self, claim: Claim) -> None:
+        def left_ns() -> int:
+            stable_ns = stable_at_raw_ns(claim, self._stability_ns(claim))
+            return stable_ns - self.around.clock().raw_ns
+
+        while (left := left_ns()) > 0:
+            await asyncio.sleep(max(left, SLEEP_NS_MIN) / NS)
 
     def _decide(self, claim: Claim) -> Verdict:
         now = self.around.clock()
@@ -144,7 +159,7 @@ class TimestampOrder(DecidesAtOnce):
         receipt_id = self.around.new_id() if decision == "confirmed" else None
         return Verdict(
             self.around.server, decision, decision, receipt_id,
-            now.wall_ns, now.raw_ns, self.params.stability_ns,
+            now.wall_ns, now.raw_ns, self._stability_ns(claim),
         )  # fmt: skip
 
 

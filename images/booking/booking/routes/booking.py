@@ -46,6 +46,7 @@ def _idempotency_key(request: Request) -> str:
     responses=responses(
         "seat-taken",
         "idempotency-key-reused",
+        "clock-uncertain",
         *TAKES_BODY,
         *NEEDS_DATABASE,
         also={201: {"model": Answer, "description": "The seat is confirmed, or held."}},

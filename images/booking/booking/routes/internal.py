@@ -7,7 +7,7 @@ from starlette.requests import Request
 from booking import measurements
 from booking.clocks import NS
 from booking.comparison import Measurement
-from booking.models import ClaimsMessage, MeasurementsMessage, Recorded
+from booking.models import ClaimsMessage, MeasurementsMessage, PromiseMessage, Recorded
 from booking.policy import Claim
 from booking.problems import ProblemError
 from booking.routes.common import (
@@ -47,6 +47,24 @@ async def receive_claims(request: Request) -> Recorded:
         lag_s = (wall_ns - claim.stamp_ns) / NS
         service.metrics.apparent_lag.labels(claim.origin).set(lag_s)
     return Recorded(recorded=len(claims))
+
+
+@router.post(
+    "/promises",
+    summary="How far a peer's clock may be off",
+    responses=responses("not-replicating", *TAKES_BODY, *NEEDS_DATABASE),
+    body=PromiseMessage,
+)
+async def receive_promise(request: Request) -> Recorded:
+    """For policy commit-wait: a peer's bound goes into how long claims wait here."""
+    service = service_of(request)
+    policy = service.policy
+    message = await read_body(request, PromiseMessage)
+    if policy.replicates and message.server not in service.settings.peers:
+        detail = f"body.server: not a peer of this server: {message.server}"
+        raise ProblemError("invalid-request", detail)
+    policy.hear(message.server, message.bound_ns, message.raw_ns)
+    return Recorded(recorded=1)
 
 
 @router.post(
