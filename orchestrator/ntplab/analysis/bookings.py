@@ -23,6 +23,7 @@ from .findings import count_of, receipt_findings, stamp_findings
 from .intervals import wilson
 from .inversions import count_inversions
 from .phases import PhaseSpan
+from .predicting import LAGS, Tally
 from .results import Bookings, ClaimDetail, DoubleBooking, PairExplanation
 
 CLOCK_FAULTS = ("date", "offset", "step", "clock")
@@ -61,7 +62,7 @@ def judge(
     model = model_of(manifest.policy)
     lag_ns = seen.records.lag_median_ns()
     whole = span.followed and seen.records.reservations.num_rows > 0
-    world = World(clocks, seen.records.holders, manifest.clock_error_ns, whole)
+    world = world_of(manifest, clocks, seen.records.holders, whole)
     doubles = double_bookings(seen.by_seat, model, world)
     contested = {seat: claims for seat, claims in seen.by_seat.items() if is_contested(claims)}
     injected = _injected(manifest, span, events, lag_ns or 0)
@@ -84,6 +85,9 @@ def judge(
         failed_requests=failed,
         lag_median_ns=lag_ns,
         latency_ms=seen.attempts.latency_ms(),
+        prediction=Tally(manifest.policy, world, seen.records.lag_quantiles_ns(LAGS))
+        .add_all(contested.values())
+        .result(),
         receipts_without_record=count_of(findings, "receipt-without-record"),
         records_without_receipt=count_of(findings, "record-without-receipt"),
         double_booking_details=doubles,
@@ -160,6 +164,25 @@ def _detail(claim: Claim, world: World) -> ClaimDetail:
     )
 
 
+def world_of(
+    manifest: Manifest, clocks: Clocks, holders: frozenset[str], records_whole: bool
+) -> World:
+    """The evidence around the claims of one phase."""
+    params = {k: v for k, v in manifest.policy_params.items() if isinstance(v, int)}
+    return World(
+        clocks, holders, manifest.clock_error_ns, records_whole, params, _monotonic_ns(manifest)
+    )
+
+
+def _monotonic_ns(manifest: Manifest) -> dict[str, int]:
+    """Each server's CLOCK_MONOTONIC_RAW minus lab time."""
+    return {
+        node.name: node.uptime_s * 1_000_000_000 * node.time_namespace - manifest.anchor_ns
+        for node in manifest.nodes
+        if node.kind == "server"
+    }
+
+
 def _injected(
     manifest: Manifest, span: PhaseSpan, events: Sequence[Event], lag_ns: int
 ) -> Injected:
@@ -168,7 +191,8 @@ def _injected(
         skews=manifest.skews,
         start_ns=span.start_ns or 0,
         struck=_struck(events),
-        stability_ns=int(parameters.get("stability_ns") or 0),
+        stability_ns=int(parameters.get("stability_ns") or parameters.get("lag_ns") or 0),
+        monotonic_ns=_monotonic_ns(manifest),
         ttl_ns=int(parameters.get("ttl_ns") or 0),
         lag_ns=lag_ns,
     )

@@ -16,7 +16,8 @@ from .clocks import quantile
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Times in lab time, except `stamp_ns` and `hold_*_ns`: the server's wall clock.
+    """Times in lab time, except `stamp_ns` and `claimed_wall_ns`, the server's wall clock, and
+    `hold_*_ns` and `judged_ns`, the clock that the policy judges leases by.
 
     What only the server knows is None when it left no record of the claim. `received_ns`:
     when each server's database learned of the claim (timestamp-order).
@@ -38,6 +39,22 @@ class Claim:
     hold_expires_ns: int | None = None
     ttl_ns: int | None = None
     received_ns: Mapping[str, int] = field(default_factory=dict)
+    confirm_delay_ns: int | None = None
+    """how long after coming the buyer means to confirm a hold"""
+    logical: int = 0
+    """second half of a hybrid logical stamp"""
+    claimed_wall_ns: int | None = None
+    """the wall clock, where the stamp is another"""
+    bound_ns: int | None = None
+    """what the server promised its clock's error not to exceed"""
+    peers_bound_ns: int | None = None
+    judged_ns: int | None = None
+    """at the decision"""
+
+    @property
+    def wall_ns(self) -> int | None:
+        """What the server's wall clock showed when the claim was made."""
+        return self.stamp_ns if self.claimed_wall_ns is None else self.claimed_wall_ns
 
     @property
     def time_ns(self) -> int:
@@ -59,9 +76,18 @@ class Records:
 
     def lag_median_ns(self) -> int | None:
         """The median delay from a claim to a peer's knowing of it; None without replication."""
+        return quantile(self._lags(), 0.5)
+
+    def lag_quantiles_ns(self, count: int) -> list[int]:
+        """The delays in the middle of `count` equal shares of all; empty without replication."""
+        lags = self._lags()
+        found = [quantile(lags, (index + 0.5) / count) for index in range(count)]
+        return [lag_ns for lag_ns in found if lag_ns is not None]
+
+    def _lags(self) -> pa.Array:
         table = self.claims
         crossed = table.filter(pc.not_equal(table["origin"], table["holder_server"]))
-        return quantile(pc.subtract(crossed["received_lab_ns"], crossed["claimed_lab_ns"]), 0.5)
+        return pc.subtract(crossed["received_lab_ns"], crossed["claimed_lab_ns"])
 
 
 def load_records(evidence: Evidence, phase: str) -> Records:
@@ -110,6 +136,12 @@ def _claim(attempt: dict[str, Any], record: dict[str, Any], received: Mapping[st
         hold_expires_ns=record.get("hold_expires_ns"),
         ttl_ns=record.get("ttl_ns"),
         received_ns=received,
+        confirm_delay_ns=attempt["confirm_delay_ns"],
+        logical=record.get("logical") or 0,
+        claimed_wall_ns=record.get("claimed_wall_ns"),
+        bound_ns=record.get("bound_ns"),
+        peers_bound_ns=record.get("peers_bound_ns"),
+        judged_ns=record.get("judged_ns"),
     )
 
 

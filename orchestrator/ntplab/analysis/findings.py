@@ -51,9 +51,9 @@ def stamp_findings(claims: Iterable[Claim], world: World) -> list[Finding]:
     examples = []
     for claim in claims:
         theta = world.theta(claim.server, claim.time_ns)
-        if claim.stamp_ns is None or claim.claimed_ns is None or theta is None:
+        if claim.wall_ns is None or claim.claimed_ns is None or theta is None:
             continue
-        off_ns = abs(claim.stamp_ns - claim.claimed_ns - theta.divergence_ns)
+        off_ns = abs(claim.wall_ns - claim.claimed_ns - theta.divergence_ns)
         if off_ns > STAMP_DISAGREEMENT_NS_MIN + theta.error_ns:
             examples.append(f"{claim.claim_id} ({claim.server}): {off_ns} ns")
     if not examples:

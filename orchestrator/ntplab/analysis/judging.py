@@ -47,7 +47,7 @@ def judge(run: RunDirectory) -> Results:
     )
     results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
     results.verdict, results.reasons = _verdict(results, events)
-    results.notes = _notes(evidence, events)
+    results.notes = _disagreements(results) + _notes(evidence, events)
     return results
 
 
@@ -114,6 +114,18 @@ def _unknown(results: Results, events: Sequence[Event]) -> list[str]:
     if not any(event.name == "run.ended" for event in events):
         reasons.append("the run did not come to its end")
     return reasons
+
+
+def _disagreements(results: Results) -> list[str]:
+    """Phases in which theory and measurement do not fit together."""
+    return [
+        f"{phase.name}: theory expects {found.expected:.1f} double bookings on {found.seats} "
+        f"contested seats, {found.observed} were observed (95 %: {low * found.seats:.1f} to "
+        f"{high * found.seats:.1f}): they disagree"
+        for phase in results.phases
+        if (found := phase.bookings.prediction) is not None and found.disagreements
+        for low, high in [found.ci95]
+    ]
 
 
 def _notes(evidence: Evidence, events: Sequence[Event]) -> list[str]:

@@ -143,6 +143,29 @@ class Finding(_Model):
     examples: list[str]
 
 
+class Prediction(_Model):
+    """What theory says of the phase's contested seats, from measured clocks, delays and arrivals
+    alone, beside what was observed on the same seats. See `predicting.py`."""
+
+    condition: str
+    """the policy's, in short"""
+    numbers_ns: dict[str, int | None] = Field(json_schema_extra=NOT_EXPECTABLE)
+    seats: int
+    left_out: int
+    """contested seats that could not be played: a clock was not sampled, or there are too many"""
+    expected: float
+    """double bookings"""
+    rate: float
+    observed: int
+    observed_rate: float
+    ci95: tuple[float, float]
+    """Wilson interval of `observed_rate`"""
+    disagreements: int
+    """1 where `rate` lies outside `ci95`, else 0"""
+    surprises: int
+    """seats on which theory was certain and something else happened"""
+
+
 class Bookings(_Model):
     """`rate` is double_bookings / `rate_trials`; see `bookings.py` for the choice of trials.
 
@@ -168,6 +191,7 @@ class Bookings(_Model):
     latency_ms: LatencyMs = Field(default_factory=LatencyMs)
     receipts_without_record: int = 0
     records_without_receipt: int = 0
+    prediction: Prediction | None = None
     double_booking_details: list[DoubleBooking] = Field(
         default_factory=list, json_schema_extra=NOT_EXPECTABLE
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..analysis import Results
-from ..analysis.results import PhaseResult
+from ..analysis.results import PhaseResult, Prediction
 from .clock import format_divergence
 from .output import out
 
@@ -19,8 +19,10 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
             "clocks\napart",
             "oppor-\ntunities",
             "double\nbookings",
+            "by\ntheory",
             "of them\n(95 %)",
             "un-\nexplained",
+            "answered",
             "latency\np95",
         ],
         [_row(phase) for phase in results.phases],
@@ -50,10 +52,19 @@ def _row(phase: PhaseResult) -> tuple[str, ...]:
         "?" if apart_ns is None else format_divergence(apart_ns).lstrip("+"),
         str(bookings.opportunities),
         str(bookings.double_bookings),
+        _by_theory(bookings.prediction),
         f"{bookings.rate:.0%} ({low:.0%}-{high:.0%})" if bookings.rate_trials else "-",
         str(bookings.unexplained),
+        "-" if bookings.availability is None else f"{bookings.availability:.0%}",
         "-" if p95 is None else f"{p95:.0f} ms",
     )
+
+
+def _by_theory(prediction: Prediction | None) -> str:
+    """How many double bookings theory expects; `!` where that is outside the interval."""
+    if prediction is None:
+        return "-"
+    return f"{prediction.expected:.1f}".removesuffix(".0") + " !" * prediction.disagreements
 
 
 def _show_double_bookings(results: Results, shown: int) -> None:

@@ -6,12 +6,28 @@ A policy without a module here can be run, but none of its double bookings is ex
 from __future__ import annotations
 
 from ..claims import Claim
-from . import lease, timestamp_order, unique
+from . import (
+    commit_wait,
+    hybrid_logical,
+    last_write_wins,
+    lease,
+    lease_db_time,
+    lease_fenced,
+    lease_monotonic,
+    timestamp_order,
+    unique,
+)
 from .base import Explanation, Injected, Model, World, every_pair, lacking
 
 MODELS: dict[str, Model] = {
     "timestamp-order": timestamp_order.MODEL,
     "lease": lease.MODEL,
+    "lease-fenced": lease_fenced.MODEL,
+    "lease-db-time": lease_db_time.MODEL,
+    "lease-monotonic": lease_monotonic.MODEL,
+    "last-write-wins": last_write_wins.MODEL,
+    "commit-wait": commit_wait.MODEL,
+    "hybrid-logical": hybrid_logical.MODEL,
     "unique": unique.MODEL,
 }
 

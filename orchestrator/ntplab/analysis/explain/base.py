@@ -28,6 +28,10 @@ class World:
     sample_error_ns: int
     records_whole: bool
     """the servers' records were collected to the end"""
+    params: Mapping[str, int] = field(default_factory=dict)
+    """the policy's, as the booking service takes them"""
+    monotonic_ns: Mapping[str, int] = field(default_factory=dict)
+    """each server's CLOCK_MONOTONIC_RAW minus lab time"""
 
     @property
     def no_record(self) -> Status:
@@ -55,6 +59,7 @@ class Injected:
     ttl_ns: int = 0
     lag_ns: int = 0
     struck: Mapping[str, Sequence[tuple[int, int | None]]] = field(default_factory=dict)
+    monotonic_ns: Mapping[str, int] = field(default_factory=dict)
 
     def theta_ns(self, server: str, lab_ns: int) -> int:
         for struck_ns, divergence_ns in reversed(self.struck.get(server, ())):

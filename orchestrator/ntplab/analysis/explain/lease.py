@@ -14,9 +14,10 @@ clock went back in between (NTP's own correction, for one): `clock-step`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..claims import Claim
+from ..clocks import Theta
 from .base import (
     Explanation,
     Injected,
@@ -32,13 +33,27 @@ from .base import (
 INEQUALITY = "theta_B - theta_A > left, and A confirms after B took the seat"
 
 
+Judge = Callable[[World, str, int], Theta | None]
+"""(world, server, lab time) -> how far the clock that leases are judged by is from lab time"""
+
+
+def wall_clock(world: World, server: str, lab_ns: int) -> Theta | None:
+    """Each server judges by its own wall clock."""
+    return world.theta(server, lab_ns)
+
+
 def explain(a: Claim, b: Claim, world: World) -> Explanation:
     """Put the measured numbers into the inequality."""
+    return explain_by(wall_clock, a, b, world)
+
+
+def explain_by(judge: Judge, a: Claim, b: Claim, world: World) -> Explanation:
+    """The inequality by whatever clock leases are judged by."""
     expires_ns, confirmed_ns = a.hold_expires_ns, a.decided_ns
     if expires_ns is None or confirmed_ns is None or None in (a.claimed_ns, b.claimed_ns):
         return lacking(a, b, INEQUALITY, world.no_record, "a server has no record of its hold")
-    theta_a, theta_b = world.theta(a.server, b.time_ns), world.theta(b.server, b.time_ns)
-    theta_then = world.theta(a.server, confirmed_ns)
+    theta_a, theta_b = judge(world, a.server, b.time_ns), judge(world, b.server, b.time_ns)
+    theta_then = judge(world, a.server, confirmed_ns)
     if theta_a is None or theta_b is None or theta_then is None:
         return lacking(a, b, INEQUALITY, "undetermined", "the clocks were not sampled at that time")
     left_ns = expires_ns - (b.time_ns + theta_a.divergence_ns)
@@ -89,21 +104,33 @@ def opportunity(claims: Sequence[Claim], injected: Injected) -> bool:
     left = ttl - gap with a true clock at A: 0 < left < theta_B - theta_A; and the buyer of A
     asked for the confirmation after B's claim.
     """
+    return any_pair(claims, injected, _in_window)
+
+
+def _in_window(a: Claim, b: Claim, injected: Injected) -> bool:
+    skew_ns = injected.theta_ns(b.server, b.time_ns) - injected.theta_ns(a.server, a.time_ns)
+    return a.server != b.server and taken_over(a, b, skew_ns, injected.ttl_ns)
+
+
+def taken_over(a: Claim, b: Claim, skew_ns: int, ttl_ns: int) -> bool:
+    """Whether B came while A's lease lived, its clock ahead by more than what was left, and A's
+    buyer asked for the confirmation after that."""
+    if a.buyer == b.buyer or a.confirm_sent_ns is None:
+        return False
+    left_ns = (ttl_ns if a.ttl_ns is None else a.ttl_ns) - (b.time_ns - a.time_ns)
+    return 0 < left_ns < skew_ns and a.confirm_sent_ns > b.time_ns
+
+
+def any_pair(
+    claims: Sequence[Claim], injected: Injected, holds: Callable[[Claim, Claim, Injected], bool]
+) -> bool:
+    """Whether `holds` for some claim that was granted a lease and some later one."""
     return any(
-        _in_window(a, b, injected)
+        holds(a, b, injected)
         for i, a in enumerate(claims)
         if a.hold_granted_ns is not None
         for b in claims[i + 1 :]
     )
-
-
-def _in_window(a: Claim, b: Claim, injected: Injected) -> bool:
-    if a.buyer == b.buyer or a.server == b.server or a.confirm_sent_ns is None:
-        return False
-    ttl_ns = injected.ttl_ns if a.ttl_ns is None else a.ttl_ns
-    left_ns = ttl_ns - (b.time_ns - a.time_ns)
-    skew_ns = injected.theta_ns(b.server, b.time_ns) - injected.theta_ns(a.server, a.time_ns)
-    return 0 < left_ns < skew_ns and a.confirm_sent_ns > b.time_ns
 
 
 MODEL = Model(explain, opportunity, neighbours)
