@@ -272,6 +272,7 @@ def _attempt(phase: SimPhase, claim: dict[str, Any]) -> dict[str, Any]:
         "receipt_id": _receipt(claim),
         "claim_id": claim["id"],
         "stamp_ns": claim["stamp"],
+        "confirm_delay_ns": request.confirm_after_ns,
     }
     if not at_once:
         sent_ns = claim["decided"] - LATENCY_NS

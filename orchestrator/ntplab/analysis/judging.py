@@ -47,7 +47,7 @@ def judge(run: RunDirectory) -> Results:
     )
     results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
     results.verdict, results.reasons = _verdict(results, events)
-    results.notes = _disagreements(results) + _notes(evidence, events)
+    results.notes = _notes(evidence, events) + _disagreements(results)
     return results
 
 

@@ -51,7 +51,8 @@ class Tally:
     def add(self, claims: Sequence[Claim]) -> None:
         """One contested seat, its claims in true order."""
         made = [claim for claim in claims if claim.claimed_ns is not None]
-        if self.policy not in THEORIES or self.seats >= SEATS_MAX:
+        unrecorded = any(claim.claim_id and claim.claimed_ns is None for claim in claims)
+        if unrecorded or self.policy not in THEORIES or self.seats >= SEATS_MAX:
             self.left_out += 1
             return
         try:
@@ -124,7 +125,9 @@ class Tally:
 
 def offer_of(claim: Claim) -> Offer:
     """A claim without what became of it."""
-    delay_ns, confirm_ns = claim.confirm_delay_ns, claim.confirm_sent_ns
+    delay_ns, confirm_ns = claim.confirm_delay_ns, None
+    if claim.confirm_sent_ns is not None:
+        confirm_ns = claim.decided_ns  # when it came to its server, whatever was made of it
     if confirm_ns is None and delay_ns is not None:
         confirm_ns = claim.time_ns + delay_ns
     bounds = (claim.bound_ns, claim.peers_bound_ns)

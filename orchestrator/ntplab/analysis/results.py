@@ -152,7 +152,8 @@ class Prediction(_Model):
     numbers_ns: dict[str, int | None] = Field(json_schema_extra=NOT_EXPECTABLE)
     seats: int
     left_out: int
-    """contested seats that could not be played: a clock was not sampled, or there are too many"""
+    """contested seats that could not be played: a record is missing, a clock was not sampled, or
+    there are too many"""
     expected: float
     """double bookings"""
     rate: float
