@@ -10,7 +10,8 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from .collect.samples import Append, BuyersFeed, ObserverFeed
@@ -57,9 +58,10 @@ class Lab:
 
     # bringing up
 
-    def up(self, labels: Mapping[str, str]) -> None:
+    def up(self, labels: Mapping[str, str], beside: Callable[[], None] = lambda: None) -> None:
         """Make and start everything; returns when every node answers.
 
+        `beside` is done once the networks are there, while the nodes start.
         Raises `LabError` with a node's last words when one dies or does not get ready.
         What was made until then is left for `down`.
         """
@@ -71,7 +73,8 @@ class Lab:
         each(self.topology.nodes, lambda spec: self._make(spec, files, labels))
         self._wait_for_clocks()
         others = [spec.name for spec in self.topology.nodes if spec.name != OBSERVER]
-        each(others, self._start)
+        starts: list[Callable[[], None]] = [partial(self._start, node) for node in others]
+        each([*starts, beside], lambda start: start())
         self._step("waiting until every node answers")
         self._wait_ready()
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import Problem
 from ..units import NS_PER_S, format_duration
 from .models import Phase, Scenario
-from .nodes import DATABASE, OBSERVER
+from .nodes import BUYERS, DATABASE, OBSERVER
 from .problems import likely
 from .salvage import Salvaged
 from .source import Path, Source, printable
@@ -24,7 +24,7 @@ ExpectationCheck = Callable[[str, tuple[str, ...], tuple[str, ...]], str | None]
 
 ARRIVALS_MAX = 10_000_000
 UPSIDE_DOWN = "the first duration is the longer one"
-RESERVED = (DATABASE, OBSERVER)
+RESERVED = (DATABASE, OBSERVER, BUYERS)
 
 
 def check(source: Source, check_expectation: ExpectationCheck | None) -> Iterator[Problem]:
