@@ -58,6 +58,12 @@ class _Names:
         self.nodes = (*self.servers, *self.time_servers, DATABASE)
 
 
+def names_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of phases and of servers."""
+    names = _Names(data)
+    return names.phases, names.servers
+
+
 def _elements(data: Any, key: str) -> list[Any]:
     elements = data.get(key) if isinstance(data, dict) else None
     return elements if isinstance(elements, list) else []

@@ -10,6 +10,7 @@ from ..units import NS_PER_MS, NS_PER_S
 from .base import Model
 from .faults import Fault
 from .nodes import Database, NtpDefaults, Server, TimeServer
+from .sweep import Sweep
 from .types import (
     Accuracy,
     ClockState,
@@ -124,8 +125,9 @@ class Scenario(Model):
         default=(), description="expressions over results.json that the run must meet"
     )
     sampling: Sampling = Field(default=Sampling(), description="how often the observer looks")
+    sweep: Sweep | None = Field(default=None, description="run it at many points, not once")
 
 
 def as_plain(scenario: Scenario) -> dict[str, Any]:
     """The scenario as JSON-able data, every default filled in, durations in ns."""
-    return scenario.model_dump(mode="json")
+    return scenario.model_dump(mode="json", exclude={"sweep"} if scenario.sweep is None else None)
