@@ -6,15 +6,22 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntplab.collect.databases import RawClocks, collect_records, on_lab_time
+from ntplab.collect.databases import (
+    RawClocks,
+    collect_records,
+    empty_databases,
+    on_lab_time,
+)
 from ntplab.collect.files import collect_logs
 from ntplab.collect.samples import BuyersFeed, ObserverFeed
 from ntplab.collect.streams import Stream, documents, lines
 from ntplab.driver.base import ExecResult
 from ntplab.driver.fake import FakeDriver
+from ntplab.errors import EvidenceError
 from ntplab.topology import NodeSpec
 
 LAB = "t"
@@ -130,6 +137,36 @@ def test_any_text_survives_the_way_out_of_postgresql(seat: str) -> None:
     driver.answer(["psql"], psql)
     assert collect_records(driver, LAB, "p", CLOCKS, sink) == {"claims": 0, "reservations": 1}
     assert sink.rows[0][1]["seat"] == seat
+
+
+def test_every_booking_database_is_emptied_in_one_go() -> None:
+    driver, asked = FakeDriver(), []
+    running(driver, "db")
+
+    def psql(_lab: str, _node: str, argv: Any) -> ExecResult:
+        asked.append(argv)
+        return ExecResult(0, "booking\nbooking_lyon\n" if "pg_database" in argv[-1] else "", "")
+
+    driver.answer(["psql"], psql)
+    assert empty_databases(driver, LAB) == ["booking", "booking_lyon"]
+    (_, emptying) = asked
+    connects = [i for i, word in enumerate(emptying) if word.startswith("\\connect")]
+    assert [emptying[i] for i in connects] == ["\\connect booking", "\\connect booking_lyon"]
+    assert all("TRUNCATE" in emptying[i + 2] for i in connects)
+
+
+def test_databases_that_cannot_be_emptied_are_an_error() -> None:
+    driver = FakeDriver()
+    running(driver, "db")
+
+    def psql(_lab: str, _node: str, argv: Any) -> ExecResult:
+        if "pg_database" in argv[-1]:
+            return ExecResult(0, "booking\n", "")
+        return ExecResult(2, "", "FATAL: no")
+
+    driver.answer(["psql"], psql)
+    with pytest.raises(EvidenceError, match="cannot be emptied"):
+        empty_databases(driver, LAB)
 
 
 def test_logs_of_dead_nodes_are_brought_home_and_missing_ones_named(tmp_path: Any) -> None:

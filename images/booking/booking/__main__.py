@@ -19,10 +19,10 @@ def main() -> int:
     """Serve; gives back the exit code."""
     # Imports make nothing but what stays: looking for garbage takes a tenth of them.
     gc.disable()
-    from booking.config import ConfigError, read_settings
+    from booking.config import ConfigError, changes, read_settings
 
     try:
-        settings = read_settings(os.environ)
+        settings = read_settings(os.environ, changes())
     except ConfigError as error:
         for problem in error.problems:
             print(f"booking: {problem}", file=sys.stderr)

@@ -6,6 +6,7 @@ Also starts and stops the service. See `api` for the whole API and its documents
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 
 from pydantic import BaseModel
@@ -77,8 +78,11 @@ class ExpressLane:
         """The lifespan protocol of ASGI: started with the server, stopped with it."""
         await receive()
         await self._service.start()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._service.reload)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        loop.remove_signal_handler(signal.SIGHUP)
         await self._service.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,6 +1,8 @@
 """Settings from the environment, checked as a whole before anything else is started.
 
-docs/reference/booking-api.md documents each variable; a test compares the two.
+docs/reference/booking-api.md documents each variable; a test compares the two. A lab that goes on
+with another policy says so in a file (`CHANGE_FILE`), which wins over the environment: see
+`reconfigure`.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ DEFAULTS = {
 }
 REQUIRED = ("NTPLAB_NODE", "NTPLAB_POLICY", "NTPLAB_DB_HOST", "NTPLAB_DB_PASSWORD_FILE")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+CHANGE_FILE = Path("/etc/ntplab/booking.json")
+"""`{"generation": 3, "policy": "lease", "params": {"ttl_ns": 2000000000}}`, where there is one."""
 
 
 class ConfigError(Exception):
@@ -58,6 +62,8 @@ class Settings:
     db_pool: int
     db_wait_s: int
     log_level: str
+    generation: int = 0
+    """How often the lab has changed the policy since the container was made."""
 
     @property
     def database(self) -> str:
@@ -136,8 +142,31 @@ class _Reader:
             return None
 
 
-def read_settings(env: Mapping[str, str]) -> Settings:
-    """Settings of `env`. Raises ConfigError that names every fault at once."""
+def changes(path: Path = CHANGE_FILE) -> dict[str, Any]:
+    """What the lab has changed since this container was made: nothing where there is no file.
+
+    Raises ConfigError when the file is not what `reconfigure` writes.
+    """
+    try:
+        changed = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from error
+    wanted = {"generation": int, "policy": str, "params": dict}
+    if not isinstance(changed, dict) or {k: type(v) for k, v in changed.items()} != wanted:
+        raise ConfigError([f"{path}: must hold generation, policy and params, and nothing else"])
+    return changed
+
+
+def read_settings(env: Mapping[str, str], changed: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of `env`, with the policy of `changed` where that holds one (see `changes`).
+
+    Raises ConfigError that names every fault at once.
+    """
+    if changed:
+        params = json.dumps(changed["params"])
+        env = {**env, "NTPLAB_POLICY": changed["policy"], "NTPLAB_POLICY_PARAMS": params}
     reader = _Reader(env)
     node = reader.node()
     name = reader.choice("NTPLAB_POLICY", policies.names())
@@ -156,6 +185,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         "db_pool": reader.integer("NTPLAB_DB_POOL", 1, 100),
         "db_wait_s": reader.integer("NTPLAB_DB_WAIT_S", 1, 3600),
         "log_level": reader.choice("NTPLAB_LOG_LEVEL", LOG_LEVELS),
+        "generation": changed["generation"] if changed else 0,
     }
     if reader.problems:
         raise ConfigError(reader.problems)

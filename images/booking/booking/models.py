@@ -135,12 +135,20 @@ class Recorded(BaseModel):
 
 
 class Health(BaseModel):
-    """`reason` is set when the status is not `ok`."""
+    """`reason` is set when the status is not `ok`.
+
+    `generation` is the number of the change of policy in force (0: none since the container was
+    made), `reloads` counts the changes asked of this process, `refused` says what was wrong with
+    the last one.
+    """
 
     status: Literal["ok", "not ready"]
     server: str
     policy: str
     reason: str | None = None
+    generation: int = 0
+    reloads: int = 0
+    refused: str | None = None
 
 
 class Belief(BaseModel):

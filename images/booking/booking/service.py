@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import asyncpg
 
 from booking import clocks, database, measurements
 from booking.chrony import Belief, Watch
-from booking.config import Settings
+from booking.config import ConfigError, Settings, changes, read_settings
 from booking.metrics import Metrics
 from booking.policy import NoOutbox, Outbox, Policy, Surroundings
 from booking.problems import ProblemError
@@ -35,7 +36,8 @@ def new_id() -> str:
 class Service:
     """Answers from the first moment; says `not ready` until the database is reached.
 
-    `failed` is set when that will never be, and `on_failure` is called.
+    `failed` is set when that will never be, and `on_failure` is called. `refused` says what was
+    wrong with the last change of policy that the lab asked for; the old policy stays in force.
     """
 
     def __init__(self, settings: Settings, on_failure: Callable[[], None] = lambda: None) -> None:
@@ -43,6 +45,8 @@ class Service:
         self.metrics = Metrics()
         self.clock = clocks.read
         self.failed: str | None = None
+        self.refused: str | None = None
+        self.reloads = 0
         self.watch = Watch(self.clock, self._record_belief)
         self._on_failure = on_failure
         self._waiting_for = "the database has not answered yet"
@@ -79,13 +83,42 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._outbox:
-            await self._outbox.close()
-        if self._pool:
+        await self._disconnect()
+
+    def reload(self) -> None:
+        """Go on with the policy that the lab has written into the file of changes (SIGHUP).
+
+        The process stays, with its imports and its port; database, policy and what they remember
+        are begun anew. A change that is not valid is refused as a whole.
+        """
+        self.reloads += 1
+        try:
+            settings = read_settings(os.environ, changes())
+        except ConfigError as error:
+            self.refused = str(error)
+            _log.error("change of policy refused", extra={"problems": error.problems})
+            return
+        self.refused = None
+        self._tasks[0].cancel()
+        self._tasks[0] = asyncio.create_task(self._begin_anew(self._tasks[0], settings))
+
+    async def _begin_anew(self, before: asyncio.Task[None], settings: Settings) -> None:
+        await asyncio.gather(before, return_exceptions=True)
+        self._waiting_for = "the policy is being changed"
+        await self._disconnect()
+        self.settings = settings
+        await self._connect()
+
+    async def _disconnect(self) -> None:
+        outbox, pool = self._outbox, self._pool
+        self._outbox = self._pool = self._policy = None
+        if outbox:
+            await outbox.close()
+        if pool:
             try:
-                await asyncio.wait_for(self._pool.close(), POOL_CLOSE_S)
+                await asyncio.wait_for(pool.close(), POOL_CLOSE_S)
             except TimeoutError:
-                self._pool.terminate()
+                pool.terminate()
 
     async def _connect(self) -> None:
         try:

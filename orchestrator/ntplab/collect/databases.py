@@ -16,6 +16,11 @@ from .samples import Append
 from .streams import Document, lines
 
 DATABASE_NODE = "db"
+_EMPTY = """DO $$ DECLARE tables text; BEGIN
+  SELECT string_agg(quote_ident(tablename), ', ') INTO tables FROM pg_tables
+   WHERE schemaname = 'public' AND tablename <> 'migrations';
+  IF tables IS NOT NULL THEN EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY'; END IF;
+END $$"""
 TABLES = {"claims": "evidence_claims", "reservations": "evidence_reservations"}
 
 
@@ -43,6 +48,24 @@ def booking_databases(driver: Driver, lab: str) -> list[str]:
             log_tail=result.stderr.splitlines()[-5:],
         )
     return result.stdout.split()
+
+
+def empty_databases(driver: Driver, lab: str) -> list[str]:
+    """Empty every table of every booking database; names of the databases.
+
+    The servers remember what was in them until their policy is begun anew: follow it by
+    `booking.reconfigure` on each. (Dropping the databases would cost a checkpoint each.)
+    """
+    names = booking_databases(driver, lab)
+    words = [word for name in names for word in ("-c", f"\\connect {name}", "-c", _EMPTY)]
+    if words:
+        result = driver.exec(lab, DATABASE_NODE, [*_psql("postgres", "SELECT 1"), *words])
+        if not result.ok:
+            raise EvidenceError(
+                f"{DATABASE_NODE}: the booking databases cannot be emptied",
+                log_tail=result.stderr.splitlines()[-5:],
+            )
+    return names
 
 
 def collect_records(

@@ -24,6 +24,9 @@ def _health(service: Service, reason: str | None = None) -> Health:
         server=service.settings.node,
         policy=service.settings.policy.name,
         reason=reason,
+        generation=service.settings.generation,
+        reloads=service.reloads,
+        refused=service.refused,
     )
 
 
