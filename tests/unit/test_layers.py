@@ -24,6 +24,7 @@ STAGES = [
     {"lab", "buyers"},
     {"phases", "provenance"},
     {"run"},
+    {"sweep"},
     {"bench"},
     {"cli"},
     {"__main__"},

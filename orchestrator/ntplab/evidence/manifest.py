@@ -65,6 +65,22 @@ class ManifestPhase(_Model):
     faults: list[ManifestFault] = Field(default_factory=list)
 
 
+class ManifestPoint(_Model):
+    """One point of a sweep: what it sets, by axis or key, as it is written."""
+
+    number: int
+    set: dict[str, Any]
+
+
+class ManifestSweep(_Model):
+    """What a sweep was asked for; with scenario.yaml it is enough to resume it."""
+
+    points: list[ManifestPoint]
+    expect: list[str] = Field(default_factory=list)
+    overrides: list[str] = Field(default_factory=list)
+    """the `--set` it was started with"""
+
+
 class Manifest(_Model):
     """What analysis needs comes first; from `scenario` on it is provenance.
 
@@ -85,6 +101,8 @@ class Manifest(_Model):
     clock_sample_hz: float = 20.0
     clock_error_ns: int = 1_000
     """stated error of one clock sample"""
+    sweep: ManifestSweep | None = None
+    """set for a sweep: its points are runs of their own, in folders of this one"""
     scenario: dict[str, Any] = Field(default_factory=dict)
     plan: Any = None
     versions: dict[str, str] = Field(default_factory=dict)

@@ -81,9 +81,10 @@ def check_sweep(
         return
     settings = [draft.settings for draft in drafts]
     for index, text in enumerate(sweep.expect):
-        if check_expectation and (what := check_expectation(text, settings, *names)):
+        wrong = check_expectation(text, settings, *names) if check_expectation else None
+        if wrong:
             origin = source.origin(("sweep", "expect", index))
-            yield Problem(origin.file, origin.line, f"sweep.expect: {text}", what)
+            yield Problem(origin.file, origin.line, f"sweep.expect: {text}", wrong)
 
 
 def expand(sweep: Sweep, source: Source, parse: Callable[[Source], Scenario]) -> list[SweepPoint]:
