@@ -143,7 +143,7 @@ def test_every_booking_database_is_emptied_in_one_go() -> None:
     driver, asked = FakeDriver(), []
     running(driver, "db")
 
-    def psql(_lab: str, _node: str, argv: Any) -> ExecResult:
+    def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
         asked.append(argv)
         return ExecResult(0, "booking\nbooking_lyon\n" if "pg_database" in argv[-1] else "", "")
 
@@ -159,7 +159,7 @@ def test_databases_that_cannot_be_emptied_are_an_error() -> None:
     driver = FakeDriver()
     running(driver, "db")
 
-    def psql(_lab: str, _node: str, argv: Any) -> ExecResult:
+    def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
         if "pg_database" in argv[-1]:
             return ExecResult(0, "booking\n", "")
         return ExecResult(2, "", "FATAL: no")
