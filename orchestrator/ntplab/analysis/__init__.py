@@ -6,6 +6,7 @@ phases.py        when each phase was measured       clocks.py   the observer's s
 divergence.py, sync.py                              figures about clocks
 attempts.py, claims.py, bookings.py, inversions.py  figures about seats
 explain/         one module per policy: its inequality with the measured numbers
+pooling.py       the trials of a phase as one
 findings.py      where the evidence contradicts itself
 completeness.py  what is missing
 expectations.py, intervals.py, verifying.py

@@ -61,7 +61,7 @@ def judge_sweep(run: RunDirectory, judge_point: JudgePoint) -> SweepResults:
             text,
             [point.set for point in sweep.points],
             judged,
-            [phase.name for phase in manifest.phases],
+            manifest.phase_names,
             manifest.servers,
         )
         for text in sweep.expect

@@ -62,6 +62,9 @@ class ManifestPhase(_Model):
     steered: list[str] = Field(default_factory=list)
     clocks: Literal["true", "skewed", "keep"] = "keep"
     settle: ManifestSettle | None = None
+    trial_of: str | None = None
+    """the phase of the scenario that this is one trial of, where it has several"""
+    trial: int = 1
     faults: list[ManifestFault] = Field(default_factory=list)
 
 
@@ -117,6 +120,11 @@ class Manifest(_Model):
     def names_of(self, kind: str) -> list[str]:
         """Names of the nodes of one kind, in the manifest's order."""
         return [node.name for node in self.nodes if node.kind == kind]
+
+    @property
+    def phase_names(self) -> list[str]:
+        """The phases of the scenario, in order: trials of one phase are one."""
+        return list(dict.fromkeys(phase.trial_of or phase.name for phase in self.phases))
 
     @property
     def servers(self) -> list[str]:

@@ -45,6 +45,11 @@ class Phase(Model):
 
     name: Name = Field(description="used in expectations: `phases.NAME....`")
     duration: PhaseLength = Field(description="how long the load runs")
+    trials: Annotated[Whole, Field(ge=1, le=100)] = Field(
+        default=1,
+        description="do the whole phase so many times, each with arrivals of its own drawn from "
+        "the seed; results are pooled, with each trial's figures beside them",
+    )
     ntp: NtpSwitch = Field(
         default="keep", description="NTP in this phase; the first phase must say"
     )
