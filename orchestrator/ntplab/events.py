@@ -133,3 +133,56 @@ class RunInterrupted(Event):
 @dataclass(frozen=True)
 class RunEnded(Event):
     name = "run.ended"
+
+
+@dataclass(frozen=True)
+class SweepStarted(Event):
+    name = "sweep.started"
+    scenario: str
+    directory: str
+    points: int
+    finished: int
+    """points that an earlier sitting finished"""
+
+
+@dataclass(frozen=True)
+class PointStarted(Event):
+    name = "point.started"
+    point: int
+    of: int
+    settings: str
+    attempt: int
+    left_s: float
+    """about how long the sweep still takes"""
+
+
+@dataclass(frozen=True)
+class PointPrepared(Event):
+    """The lab is ready for the point; `changed` says what had to be done to it."""
+
+    name = "point.prepared"
+    point: int
+    changed: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PointEnded(Event):
+    name = "point.ended"
+    point: int
+    of: int
+    verdict: str
+    double_bookings: int
+    seconds: float
+    overhead_s: float
+
+
+@dataclass(frozen=True)
+class PointFailed(Event):
+    """An attempt at a point came to nothing; it is tried once more."""
+
+    name = "point.failed"
+    point: int
+    attempt: int
+    reason: str
+    again: bool

@@ -10,7 +10,8 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from .collect.samples import Append, BuyersFeed, ObserverFeed
@@ -45,6 +46,7 @@ class Lab:
         self.feed = ObserverFeed(append, emit)
         self.dead: set[str] = set()
         self.observer_stream: Stream | None = None
+        self._password = secrets.token_urlsafe(24).encode()
         self._emit = emit
         self._watching = threading.Lock()
 
@@ -57,9 +59,10 @@ class Lab:
 
     # bringing up
 
-    def up(self, labels: Mapping[str, str]) -> None:
+    def up(self, labels: Mapping[str, str], beside: Callable[[], None] = lambda: None) -> None:
         """Make and start everything; returns when every node answers.
 
+        `beside` is done once the networks are there, while the nodes start.
         Raises `LabError` with a node's last words when one dies or does not get ready.
         What was made until then is left for `down`.
         """
@@ -71,17 +74,17 @@ class Lab:
         each(self.topology.nodes, lambda spec: self._make(spec, files, labels))
         self._wait_for_clocks()
         others = [spec.name for spec in self.topology.nodes if spec.name != OBSERVER]
-        each(others, self._start)
+        starts: list[Callable[[], None]] = [partial(self._start, node) for node in others]
+        each([*starts, beside], lambda start: start())
         self._step("waiting until every node answers")
-        self._wait_ready()
+        self.wait_ready()
 
     def files(self) -> dict[str, dict[str, bytes]]:
         """What is put into each node before it starts: the rendered files, and the secret."""
         files = render_files(self.plan)
-        password = secrets.token_urlsafe(24).encode()
         for spec in self.topology.nodes:
             if spec.kind in ("server", "database"):
-                files.setdefault(spec.name, {})[PASSWORD_PATH] = password
+                files.setdefault(spec.name, {})[PASSWORD_PATH] = self._password
         return files
 
     def _make(
@@ -118,7 +121,7 @@ class Lab:
     def follow_observer(self) -> None:
         self.observer_stream = Stream(self.driver, self.name, OBSERVER, self.feed).start()
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
         """NTP daemons first: they answer while the apps are still starting."""
         plan = self.plan
         steered = [s.name for s in plan.servers if s.ntp_at_start]
@@ -147,6 +150,27 @@ class Lab:
             log_tail=self.driver.log_tail(self.name, node),
             hint=f"the whole log of a run is kept in its directory, under logs/{node}/",
         )
+
+    # changing
+
+    def adopt(self, plan: Plan) -> None:
+        """Go by another plan from now on. Nothing is done to any node."""
+        self.plan = plan
+        self.topology = build(plan, self.name, self.handle.clock.anchor_ns)
+
+    def renew(self, nodes: Collection[str], labels: Mapping[str, str]) -> None:
+        """Make containers anew, as the plan has them; does not wait until they answer."""
+        self._step(f"containers made anew: {' '.join(nodes)}")
+        files = self.files()
+        specs = [spec for spec in self.topology.nodes if spec.name in set(nodes)]
+
+        def one(spec: NodeSpec) -> None:
+            self.driver.remove(self.name, spec.name)
+            self.driver.create(self.name, spec, files.get(spec.name, {}), labels)
+            self._start(spec.name)
+
+        each(specs, one)
+        self.dead -= {spec.name for spec in specs}
 
     # watching
 

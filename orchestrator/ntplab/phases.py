@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
+from .buyers import Buyers
 from .collect.databases import DATABASE_NODE, RawClocks, collect_records
 from .collect.samples import Append, BuyersFeed
-from .collect.streams import Stream
 from .errors import FaultError, NodeError
 from .events import (
     Emit,
@@ -21,14 +22,14 @@ from .events import (
     PhaseMeasuring,
     PhaseStarted,
 )
-from .faults import bend, check_dates, reset_clocks, strike, switch_ntp
+from .faults import check_dates, place_clocks, strike, switch_ntp
 from .faults.handle import each
 from .lab import Lab
 from .plan import ClockSetting, FaultPlan, PhasePlan
 from .units import NS_PER_S, format_duration, format_ppm
 
-LEAD_NS = 1_500_000_000
-"""From asking for the buyers to their first arrival: time for their container to start."""
+LEAD_NS = 300_000_000
+"""From handing in a load to its first arrival: time for it to reach the buyers."""
 TICK_S = 0.05
 LOOK_FOR_DEAD_S = 1.0
 GRACE_S = 20.0
@@ -42,17 +43,18 @@ class PhaseRunner:
     """Runs phases of `lab`; evidence goes to `append`, what happens to `emit`."""
 
     def __init__(
-        self, lab: Lab, append: Append, emit: Emit, clocks: RawClocks, labels: Mapping[str, str]
+        self, lab: Lab, buyers: Buyers, append: Append, emit: Emit, clocks: RawClocks
     ) -> None:
-        self.lab, self.append, self.emit = lab, append, emit
-        self.clocks, self.labels = clocks, labels
+        self.lab, self.buyers, self.append, self.emit = lab, buyers, append, emit
+        self.clocks = clocks
         self._looked_at = 0.0
 
     def run(self, phase: PhasePlan) -> None:
         """The whole phase, in order. Raises `FaultError` or `NodeError` if it cannot be had."""
         lab = self.lab
         self.emit(PhaseStarted(lab.now_ns(), phase.name, phase.ntp, phase.duration_ns))
-        if phase.ntp == "off":
+        if phase.ntp == "off" or (phase.trial > 1 and phase.ntp == "on" and phase.set_clocks):
+            # Also before a further trial's clocks are set: each begins as the first one did.
             self.switch(phase, "off")
         self.set_clocks(phase)
         if phase.ntp == "on":
@@ -83,17 +85,20 @@ class PhaseRunner:
         A clock that a daemon goes on steering is not asked for its date: it may be right again.
         """
         settings = [s for s in phase.set_clocks if s.node not in self.lab.dead]
-        each(settings, lambda setting: self._set_clock(phase, setting))
+        if not settings:
+            return
+        asked_ns = self.lab.now_ns()
+        wanted = {s.node: (s.offset_ns, s.drift_ppm) for s in settings}
+        seen = place_clocks(self.lab.handle, wanted)
+        for setting in settings:
+            self._tell_clock(phase, setting, asked_ns, seen)
         steered = phase.steered if phase.ntp == "keep" else ()
         expected_ns = {s.node: s.offset_ns for s in settings if s.node not in steered}
         check_dates(self.lab.handle, expected_ns, DATE_TOLERANCE_NS)
 
-    def _set_clock(self, phase: PhasePlan, setting: ClockSetting) -> None:
-        lab, asked_ns = self.lab.handle, self.lab.now_ns()
-        reset_clocks(lab, [setting.node])
-        bend(lab, setting.node, "set", setting.offset_ns)
-        seen = bend(lab, setting.node, "drift", setting.drift_ppm)
-        divergence_ns = int(seen["divergence_ns"][setting.node])
+    def _tell_clock(
+        self, phase: PhasePlan, setting: ClockSetting, asked_ns: int, seen: Mapping[str, Any]
+    ) -> None:
         self.emit(
             FaultInForce(
                 self.lab.now_ns(),
@@ -102,7 +107,7 @@ class PhaseRunner:
                 f"{format_duration(setting.offset_ns)} {format_ppm(setting.drift_ppm)}",
                 asked_ns,
                 int(seen["lab_ns"]),
-                divergence_ns,
+                int(seen["divergence_ns"][setting.node]),
                 phase.name,
             )
         )
@@ -147,33 +152,34 @@ class PhaseRunner:
     def measure(self, phase: PhasePlan) -> int:
         """The load window: buyers buy, faults strike when due; how many attempts were meant."""
         start_ns = self.lab.now_ns() + LEAD_NS
-        feed = BuyersFeed(self.append)
-        stream = self.lab.start_buyers(phase, start_ns, feed, self.labels) if phase.load else None
+        feed = None
+        if phase.load:
+            feed = self.buyers.play(phase, self.lab.plan, start_ns, self.append)
         self._wait_until(start_ns)
         self.emit(PhaseMeasuring(start_ns, phase.name))
         for fault in phase.faults:
             self._wait_until(start_ns + fault.at_ns)
             self._strike(phase, fault)
         self._wait_until(start_ns + phase.duration_ns)
-        if stream is not None:
-            self._wait_for_buyers(phase, stream, feed)
+        if feed is None:
+            return 0
+        self._wait_for_buyers(phase, feed)
         return feed.arrivals
 
-    def _wait_for_buyers(self, phase: PhasePlan, stream: Stream, feed: BuyersFeed) -> None:
+    def _wait_for_buyers(self, phase: PhasePlan, feed: BuyersFeed) -> None:
         latest_ns = max(load.confirm_max_ns + (load.gap_max_ns or 0) for load in phase.load)
         latest_ns += 2 * self.lab.plan.request_timeout_ns
         deadline = time.monotonic() + latest_ns / NS_PER_S + GRACE_S
-        while not stream.ended and time.monotonic() < deadline:
+        while not feed.done:
             self._look_for_dead()
+            self.buyers.check()
+            if time.monotonic() > deadline:
+                raise NodeError(
+                    f"phase {phase.name}: the buyers did not finish, {feed.attempts} of "
+                    f"{feed.arrivals} attempts are recorded",
+                    hint="see logs/buyers/ in the run directory",
+                )
             self.lab.feed.wait(TICK_S)
-        stream.join(timeout_s=0)
-        if not feed.done:
-            raise NodeError(
-                f"phase {phase.name}: the buyers did not finish, {feed.attempts} of "
-                f"{feed.arrivals} attempts are recorded",
-                log_tail=stream.stray[-5:],
-                hint=f"see logs/buyers-{phase.name}/ in the run directory",
-            )
 
     def _strike(self, phase: PhasePlan, fault: FaultPlan) -> None:
         asked_ns = self.lab.now_ns()

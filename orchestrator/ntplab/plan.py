@@ -148,6 +148,9 @@ class PhasePlan:
     load: tuple[LoadPlan, ...]
     faults: tuple[FaultPlan, ...]
     """by time"""
+    trial_of: str | None = None
+    """the phase of the scenario that this is one trial of, where it has several"""
+    trial: int = 1
 
 
 @dataclass(frozen=True)

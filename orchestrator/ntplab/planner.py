@@ -163,23 +163,37 @@ def _phases(scenario: Scenario) -> Iterator[PhasePlan]:
         switched = _switched(scenario, phase)
         on = on | set(switched) if phase.ntp == "on" else on - set(switched)
         patterns = scenario.load if phase.load is None else phase.load
-        load = tuple(_loads(patterns, phase.duration, seat))
-        seat += sum(item.seats for item in load)
         clocks = "skewed" if index == 0 and phase.clocks == "keep" else phase.clocks
-        yield PhasePlan(
-            name=phase.name,
-            duration_ns=phase.duration,
-            ntp=phase.ntp,
-            method=phase.method,
-            switched=switched,
-            steered=tuple(node for node in steerable if node in on),
-            clocks=clocks,
-            set_clocks=tuple(_settings(scenario, clocks)),
-            settle=_settle(phase),
-            seed=random.Random(f"{scenario.seed}/phase/{phase.name}").getrandbits(SEED_BITS),
-            load=load,
-            faults=tuple(_fault(f) for f in sorted(phase.faults, key=lambda f: f.at)),
-        )
+        for trial in range(1, phase.trials + 1):
+            load = tuple(_loads(patterns, phase.duration, seat))
+            seat += sum(item.seats for item in load)
+            yield PhasePlan(
+                name=trial_name(phase.name, trial) if phase.trials > 1 else phase.name,
+                duration_ns=phase.duration,
+                ntp=phase.ntp,
+                method=phase.method,
+                switched=switched,
+                steered=tuple(node for node in steerable if node in on),
+                clocks=clocks,
+                set_clocks=tuple(_settings(scenario, clocks)),
+                settle=_settle(phase),
+                seed=_phase_seed(scenario.seed, phase.name, trial),
+                load=load,
+                faults=tuple(_fault(f) for f in sorted(phase.faults, key=lambda f: f.at)),
+                trial_of=phase.name if phase.trials > 1 else None,
+                trial=trial,
+            )
+
+
+def trial_name(phase: str, trial: int) -> str:
+    """`ntp-off.2`: no name that a scenario can give holds a dot."""
+    return f"{phase}.{trial}"
+
+
+def _phase_seed(seed: int, phase: str, trial: int) -> int:
+    """The seed of one trial's arrivals; the first trial's does not depend on there being more."""
+    text = f"{seed}/phase/{phase}" + (f"/trial/{trial}" if trial > 1 else "")
+    return random.Random(text).getrandbits(SEED_BITS)
 
 
 def _switched(scenario: Scenario, phase: Phase) -> tuple[str, ...]:

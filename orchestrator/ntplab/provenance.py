@@ -9,11 +9,13 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from . import __version__
-from .evidence import Manifest, ManifestNode, ManifestPhase, Skew
+from .evidence import Manifest, ManifestNode, ManifestPhase, ManifestSweep, Skew
 from .lab import Lab
 from .paths import REPO_DIR
+from .plan import Plan
 
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 TOOLS = ("docker", "pydantic", "pyarrow", "Jinja2")
@@ -26,21 +28,10 @@ def manifest(
     plan, engine = lab.plan, lab.driver.info()
     return Manifest(
         run=run_id,
-        scenario_name=plan.name,
-        policy=plan.policy,
-        policy_params=plan.policy_params,
-        seed=plan.seed,
+        **_of_plan(plan),
         anchor_ns=lab.handle.clock.anchor_ns,
         nodes=_nodes(lab, namespaces),
-        skews={
-            name: Skew(offset_ns=c.offset_ns, drift_ppm=c.drift_ppm)
-            for name, c in plan.clocks.items()
-        },
-        phases=[ManifestPhase.model_validate(phase) for phase in plan.to_json()["phases"]],
-        expect=list(plan.expectations),
-        clock_sample_hz=plan.sampling.clock_hz,
         scenario=dict(scenario),
-        plan=plan.to_json(),
         versions={
             "ntplab": __version__,
             "python": platform.python_version(),
@@ -54,6 +45,62 @@ def manifest(
         command_line=sys.argv,
         started_at=datetime.now(UTC).isoformat(),
     )
+
+
+def point_manifest(
+    made_of: Manifest,
+    lab: Lab,
+    run_id: str,
+    scenario: Mapping[str, object],
+    settings: Mapping[str, object],
+) -> Manifest:
+    """The manifest of one point of a sweep: `made_of` is that of the lab it runs in.
+
+    What a plan decides is the point's own; engine, images and versions were looked up once.
+    """
+    plan = lab.plan
+    return made_of.model_copy(
+        update={
+            "run": run_id,
+            **_of_plan(plan),
+            "scenario": dict(scenario),
+            "started_at": datetime.now(UTC).isoformat(),
+            "point": dict(settings),
+        }
+    )
+
+
+def sweep_manifest(plan: Plan, run_id: str, sweep: ManifestSweep) -> Manifest:
+    """The manifest of a sweep: what its points have in common; each point has one of its own."""
+    return Manifest(
+        run=run_id,
+        **_of_plan(plan),
+        nodes=[ManifestNode(name=server.name, kind="server") for server in plan.servers],
+        sweep=sweep,
+        versions={"ntplab": __version__, "python": platform.python_version()},
+        git_commit=_git("rev-parse", "HEAD"),
+        git_dirty=bool(_git("status", "--porcelain")),
+        command_line=sys.argv,
+        started_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def _of_plan(plan: Plan) -> dict[str, Any]:
+    """What a manifest says that follows from the plan alone."""
+    return {
+        "scenario_name": plan.name,
+        "policy": plan.policy,
+        "policy_params": plan.policy_params,
+        "seed": plan.seed,
+        "skews": {
+            name: Skew(offset_ns=c.offset_ns, drift_ppm=c.drift_ppm)
+            for name, c in plan.clocks.items()
+        },
+        "phases": [ManifestPhase.model_validate(phase) for phase in plan.to_json()["phases"]],
+        "expect": list(plan.expectations),
+        "clock_sample_hz": plan.sampling.clock_hz,
+        "plan": plan.to_json(),
+    }
 
 
 def _nodes(lab: Lab, namespaces: Mapping[str, str]) -> list[ManifestNode]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .analysis import Results, analyze
+from .buyers import Buyers
 from .collect.databases import RawClocks
 from .collect.files import collect_logs
 from .driver.base import Driver
@@ -92,12 +93,14 @@ def experiment(
     """Bring the lab up and take it through every phase."""
     labels = {RUN_LABEL: directory.run_id}
     directory.write_manifest(manifest(lab, directory.run_id, request.scenario, {}))
-    lab.up(labels)
+    buyers = Buyers(lab.driver, lab.name, lab.handle.clock.anchor_ns)
+    lab.up(labels, beside=lambda: buyers.start(labels))
     namespaces = lab.time_namespaces()
     description = manifest(lab, directory.run_id, request.scenario, namespaces)
     directory.write_manifest(description)
     clocks = RawClocks(lab.handle.clock.anchor_ns, raw_offsets_ns(description))
-    runner = PhaseRunner(lab, spool.append, emit, clocks, labels)
+    buyers.wait_ready()
+    runner = PhaseRunner(lab, buyers, spool.append, emit, clocks)
     for phase in request.plan.phases:
         runner.run(phase)
         spool.sync()

@@ -38,9 +38,13 @@ def timeline(plan: Plan) -> list[TimedAction]:
 
 def estimate_ns(plan: Plan) -> int:
     """About how long a run takes, bringing up and taking down included."""
+    return START_NS + run_ns(plan) + FINISH_NS
+
+
+def run_ns(plan: Plan) -> int:
+    """About how long the phases of a plan take in a lab that is up."""
     settling = sum(SETTLING_NS for phase in plan.phases if phase.settle)
-    phases = sum(phase.duration_ns + PER_PHASE_NS for phase in plan.phases)
-    return START_NS + phases + settling + FINISH_NS
+    return settling + sum(phase.duration_ns + PER_PHASE_NS for phase in plan.phases)
 
 
 def _phase(phase: PhasePlan) -> Iterator[tuple[int, str, str, str]]:

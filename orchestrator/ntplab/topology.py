@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from .plan import APP_PORT, ClockPlan, PhasePlan, Plan, ServerPlan, TimeServerPlan
-from .scenario.nodes import OBSERVER
+from .scenario.nodes import BUYERS, OBSERVER
 
 LAB_LABEL = "ntplab.lab"
 NODE_LABEL = "ntplab.node"
@@ -97,6 +97,8 @@ PAGES_DIR = "/clocks"
 OBSERVER_CONFIG_PATH = "/etc/ntplab/observer.json"
 PASSWORD_PATH = "/etc/ntplab/secrets/db_password"
 LOAD_PATH = "/etc/ntplab/load.json"
+LOADS_DIR = "/tmp/loads"
+BUYERS_PROGRAM = "/usr/bin/ntplab-buyers"
 NTP_SERVICE = "chronyd"
 
 
@@ -128,6 +130,18 @@ def buyers(phase: PhasePlan, lab: str, anchor_ns: int, images: str = "ntplab") -
         image=f"{images}/buyers",
         networks=(APP_NETWORK,),
         environment={"NTPLAB_ANCHOR_NS": str(anchor_ns)},
+    )
+
+
+def standing_buyers(lab: str, anchor_ns: int, images: str = "ntplab") -> NodeSpec:
+    """The container that plays every load put into `LOADS_DIR`, one after the other."""
+    return NodeSpec(
+        name=BUYERS,
+        kind="buyers",
+        image=f"{images}/buyers",
+        networks=(APP_NETWORK,),
+        environment={"NTPLAB_ANCHOR_NS": str(anchor_ns)},
+        command=(BUYERS_PROGRAM, "--serve", LOADS_DIR),
     )
 
 

@@ -124,15 +124,12 @@ def test_raw_readings_are_put_on_lab_time_by_the_server_that_took_them() -> None
 def test_any_text_survives_the_way_out_of_postgresql(seat: str) -> None:
     """COPY's text format doubles backslashes, and JSON has many for odd characters."""
     row = {"server": "paris", "seat": seat, "claimed_raw_ns": 60}
-    copied = json.dumps(row).replace("\\", "\\\\") + "\n"
+    copied = json.dumps({"table": "reservations", "row": row}).replace("\\", "\\\\") + "\n"
     driver, sink = FakeDriver(), Sink()
     running(driver, "db")
 
     def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
-        query = argv[-1]
-        if "pg_database" in query:
-            return ExecResult(0, "booking\n", "")
-        return ExecResult(0, copied if "evidence_reservations" in query else "", "")
+        return ExecResult(0, "booking\n" if "pg_database" in argv[-1] else copied, "")
 
     driver.answer(["psql"], psql)
     assert collect_records(driver, LAB, "p", CLOCKS, sink) == {"claims": 0, "reservations": 1}

@@ -21,9 +21,10 @@ STAGES = [
     {"doctor"},
     {"evidence"},
     {"analysis"},
-    {"lab"},
+    {"lab", "buyers"},
     {"phases", "provenance"},
     {"run"},
+    {"sweep"},
     {"bench"},
     {"cli"},
     {"__main__"},
@@ -31,7 +32,7 @@ STAGES = [
 RANK = {part: rank for rank, parts in enumerate(STAGES) for part in parts}
 # Judging works on a machine without Docker, years later.
 OFFLINE = ("evidence", "analysis")
-NEEDS_A_LAB = {"driver", "setup", "faults", "collect", "lab", "phases", "run", "doctor"}
+NEEDS_A_LAB = {"driver", "setup", "faults", "collect", "lab", "buyers", "phases", "run", "doctor"}
 
 
 def part_of(path: Path) -> str:

@@ -1,7 +1,8 @@
 """The program: reads load.json, runs the load, prints one JSON document a line.
 
-`load` first, an `attempt` for each arrival when it ended, `done` last. Exit codes: 0 all
-answered (well or badly), 2 the load makes no sense, 143 told to stop.
+`load` first, an `attempt` for each arrival when it ended, `done` last. With --serve the same for
+every load that is handed in (`standing.py`), after one `ready`. Exit codes: 0 all answered (well
+or badly), 2 the load makes no sense, 143 told to stop.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .arrivals import Arrival, draw_arrivals
 from .clock import ANCHOR_VARIABLE, LabClock
 from .load import Load, LoadError, parse_load
 from .runner import Summary, run_load
+from .standing import stand_by
 
 EXIT_BAD_LOAD = 2
 EXIT_TOLD_TO_STOP = 128 + signal.SIGTERM
@@ -30,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         clock = LabClock(_anchor())
+        if arguments.serve is not None:
+            asyncio.run(_serve(arguments.serve, clock))
+            return EXIT_TOLD_TO_STOP
         load = parse_load(arguments.load.read_text(encoding="utf-8"))
         arrivals = draw_arrivals(load)
     except LoadError as error:
@@ -46,10 +51,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_TOLD_TO_STOP if summary.interrupted else 0
 
 
+async def _serve(folder: Path, clock: LabClock) -> None:
+    stop = _told_to_stop()
+
+    async def play(load: Load) -> None:
+        await _play(load, draw_arrivals(load), clock, stop)
+
+    await stand_by(folder, play, _emit, stop)
+
+
 async def _run(load: Load, arrivals: Sequence[Arrival], clock: LabClock) -> Summary:
+    return await _play(load, arrivals, clock, _told_to_stop())
+
+
+def _told_to_stop() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _play(
+    load: Load, arrivals: Sequence[Arrival], clock: LabClock, stop: asyncio.Event
+) -> Summary:
     late_ns = clock.now_ns() - load.start_lab_ns
     if late_ns > 0:
         print(f"ntplab-buyers: the load started {late_ns / 1e9:.3f} s ago", file=sys.stderr)
@@ -94,7 +118,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"{ANCHOR_VARIABLE} must hold the anchor of lab time. SIGTERM stops the load: what "
         "is in flight is recorded as interrupted.",
     )
-    parser.add_argument("load", type=Path, metavar="LOAD", help="the load to send (load.json)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "load", type=Path, nargs="?", metavar="LOAD", help="the load to send (load.json)"
+    )
+    what.add_argument(
+        "--serve", type=Path, metavar="DIR", help="stay, and send every load put into this folder"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the arrivals that were drawn, send nothing"
     )

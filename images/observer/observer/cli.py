@@ -79,6 +79,25 @@ def _bend(name: str, fault: Callable[[argparse.Namespace], faults.Fault]) -> Com
     return command
 
 
+def _place(arguments: argparse.Namespace) -> int:
+    """All clocks in one go: most of what a command takes is Python's start."""
+    wanted = dict(_placing(text) for text in arguments.clock)
+    nodes, anchor_ns = config_from_environment().chosen(list(wanted)), anchor_from_environment()
+    lab_ns = faults.apply_each({n: faults.place(*wanted[n.name]) for n in nodes}, anchor_ns)
+    JsonLines()({"t": "place", "lab_ns": lab_ns, **faults.show(nodes, anchor_ns)})
+    return 0
+
+
+def _placing(text: str) -> tuple[str, tuple[int, float]]:
+    """`lyon=-5000000000,50.0`: node, offset in ns, ppm. Raises `ConfigError`."""
+    node, _, values = text.partition("=")
+    try:
+        offset_ns, ppm = values.split(",")
+        return node, (int(offset_ns), float(ppm))
+    except ValueError:
+        raise ConfigError(f"{text}: expected NODE=OFFSET_NS,PPM") from None
+
+
 def _wait(name: str) -> Command:
     """The command that waits for all its targets."""
 
@@ -111,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     show = _add(commands, "show", _show, "print what the clock pages say")
     show.add_argument("node", nargs="*", metavar="NODE", help="clocks to show (default: all)")
     _add_faults(commands)
+    place = _add(commands, "place", _place, "reset clocks, then set offset and oscillator error")
+    place.add_argument("clock", nargs="+", metavar="NODE=OFFSET_NS,PPM", help="as it shall be")
     _add_waits(commands)
     return parser
 

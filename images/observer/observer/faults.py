@@ -45,6 +45,24 @@ def reset() -> Fault:
     return lambda page, anchor_ns: _at_one_instant(page.reset, anchor_ns)
 
 
+def place(offset_ns: int, ppm: float) -> Fault:
+    """A clock as new, then `offset_ns` off and `ppm` fast."""
+
+    def fault(page: ClockPage, anchor_ns: int) -> int:
+        reset()(page, anchor_ns)
+        page.set_drift(ppm)
+        return set_offset(offset_ns)(page, anchor_ns)
+
+    return fault
+
+
+def apply_each(wanted: Mapping[NodeConfig, Fault], anchor_ns: int) -> int:
+    """As `apply`, with a fault of its own for every clock."""
+    with ExitStack() as stack:
+        pages = {node: stack.enter_context(ClockPage(node.page, writable=True)) for node in wanted}
+        return max(fault(pages[node], anchor_ns) for node, fault in wanted.items()) + anchor_ns
+
+
 def apply(fault: Fault, nodes: tuple[NodeConfig, ...], anchor_ns: int) -> int:
     """Bend these clocks; lab time when the last of them was bent. Raises `PageError`."""
     with ExitStack() as stack:

@@ -93,7 +93,7 @@ def judge(
         double_booking_details=doubles,
         findings=findings,
     )
-    return _with_rate(bookings)
+    return with_rate(bookings)
 
 
 def is_contested(claims: Sequence[Claim]) -> bool:
@@ -198,7 +198,8 @@ def _injected(
     )
 
 
-def _with_rate(bookings: Bookings) -> Bookings:
+def with_rate(bookings: Bookings) -> Bookings:
+    """The same with its rate and interval, of opportunities where there were enough."""
     doubles = bookings.double_bookings
     by_opportunity = 0 < bookings.opportunities >= doubles
     # Two receipts from one server make a double booking of a seat that is not contested.

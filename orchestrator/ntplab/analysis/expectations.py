@@ -95,14 +95,15 @@ def evaluate(text: str, results: Results, server_names: Sequence[str]) -> Expect
     except InvalidExpectation as error:
         return ExpectationResult(expect=text, observed=None, verdict="unknown", reason=str(error))
     observed, never = _observe(results, wanted)
-    verdict, reason = _compare(wanted, observed, never)
+    verdict, reason = compare(wanted, observed, never)
     phase = _phase_of(results, wanted)
     if phase is not None and not phase.evidence.complete:
         verdict, reason = "unknown", f"evidence of phase {phase.name} is missing"
     return ExpectationResult(expect=text, observed=observed, verdict=verdict, reason=reason)
 
 
-def _compare(wanted: Expectation, observed: float | int | None, never: bool) -> tuple[Verdict, str]:
+def compare(wanted: Expectation, observed: float | int | None, never: bool) -> tuple[Verdict, str]:
+    """Whether what was observed is as wanted, and why that cannot be said or needs a word."""
     if never:
         holds = OPERATORS[wanted.op](float("inf"), float(wanted.value))
         return ("met" if holds else "violated"), "never reached in this phase"

@@ -13,6 +13,7 @@ from . import bookings, completeness, divergence, sync
 from .clocks import Clocks, last_sample_ns, load_clocks
 from .expectations import evaluate
 from .phases import PhaseSpan, phase_spans
+from .pooling import pooled
 from .results import PhaseResult, Results, Verdict
 
 
@@ -43,7 +44,7 @@ def judge(run: RunDirectory) -> Results:
         policy=manifest.policy,
         seed=manifest.seed,
         verdict="unknown",
-        phases=[_phase(evidence, manifest, events, clocks, span) for span in spans],
+        phases=pooled(manifest, [_phase(evidence, manifest, events, clocks, s) for s in spans]),
     )
     results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
     results.verdict, results.reasons = _verdict(results, events)

@@ -30,6 +30,57 @@ SEATS_MAX = 20_000
 """contested seats that are played in one phase; the others are left out, and counted"""
 
 
+def held_against(
+    *,
+    condition: str,
+    numbers_ns: dict[str, int | None],
+    seats: int,
+    left_out: int,
+    expected: float,
+    observed: int,
+    surprises: int,
+) -> Prediction:
+    """The prediction for at least one seat, with the interval of what was observed."""
+    low, high = wilson(observed, seats)
+    rate = expected / seats
+    return Prediction(
+        condition=condition,
+        numbers_ns=numbers_ns,
+        seats=seats,
+        left_out=left_out,
+        expected=expected,
+        rate=rate,
+        observed=observed,
+        observed_rate=observed / seats,
+        ci95=(low, high),
+        disagreements=int(not low <= rate <= high),
+        surprises=surprises,
+    )
+
+
+def pooled(predictions: Iterable[Prediction | None]) -> Prediction | None:
+    """Several trials as one: counts summed and held against the interval of all; of the numbers
+    that went in, the largest."""
+    made = [one for one in predictions if one is not None]
+    if not made:
+        return None
+    names = dict.fromkeys(name for one in made for name in one.numbers_ns)
+    return held_against(
+        condition=made[0].condition,
+        numbers_ns={
+            name: max(
+                (n for one in made if (n := one.numbers_ns.get(name)) is not None), default=None
+            )
+            for name in names
+        },
+        seats=sum(one.seats for one in made),
+        left_out=sum(one.left_out for one in made),
+        expected=sum(one.expected for one in made),
+        observed=sum(one.observed for one in made),
+        surprises=sum(one.surprises for one in made),
+    )
+
+
 class _NotSampled(Exception):
     """A clock was not sampled at an instant that counts."""
 
@@ -77,20 +128,13 @@ class Tally:
         """None where nothing could be played."""
         if not self.seats:
             return None
-        ci95 = wilson(self.observed, self.seats)
-        rate = self.expected / self.seats
-        low, high = ci95
-        return Prediction(
+        return held_against(
             condition=THEORIES[self.policy][0],
             numbers_ns=self._numbers(),
             seats=self.seats,
             left_out=self.left_out,
             expected=round(self.expected, 6),
-            rate=rate,
             observed=self.observed,
-            observed_rate=self.observed / self.seats,
-            ci95=ci95,
-            disagreements=int(not low <= rate <= high),
             surprises=self.surprises,
         )
 

@@ -232,6 +232,8 @@ class PhaseResult(_Model):
     sync: Sync = Field(default_factory=Sync)
     bookings: Bookings = Field(default_factory=Bookings)
     evidence: PhaseEvidence = Field(default_factory=PhaseEvidence)
+    trials: list[PhaseResult] = Field(default_factory=list, json_schema_extra=NOT_EXPECTABLE)
+    """each trial by itself, where the phase had several; `pooling.py` says how they are pooled"""
 
 
 class ExpectationResult(_Model):

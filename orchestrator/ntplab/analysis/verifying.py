@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import EvidenceError
-from ..evidence import RunDirectory, check_checksums
+from ..evidence import RunDirectory, check_checksums, damage, read_journal
 from .judging import judge
+from .sweep import judge_sweep
 
 DIFFERENCES_MAX = 20
 
@@ -21,13 +22,27 @@ def verify(run_dir: Path | RunDirectory) -> list[str]:
     Raises EvidenceError only when `run_dir` is no run directory.
     """
     run = run_dir if isinstance(run_dir, RunDirectory) else RunDirectory.open(run_dir)
-    return check_checksums(run) + _results(run)
+    manifest = run.read_manifest()
+    if manifest.sweep is None:
+        return check_checksums(run) + _results(run, lambda: judge(run).to_json())
+    return check_checksums(run) + _sweep(run)
 
 
-def _results(run: RunDirectory) -> list[str]:
+def _sweep(run: RunDirectory) -> list[str]:
+    """Every finished point as a run of its own, then the table made of them."""
+    found = []
+    for attempt in read_journal(run).finished().values():
+        point = RunDirectory(run.path / attempt.folder)
+        problems = [damage(run, attempt)] if damage(run, attempt) else []
+        problems += _results(point, lambda point=point: judge(point).to_json())  # type: ignore[misc]
+        found += [f"{attempt.folder}: {problem}" for problem in problems]
+    return found + _results(run, lambda: judge_sweep(run, judge).to_json())
+
+
+def _results(run: RunDirectory, compute: Callable[[], str]) -> list[str]:
     name = run.results.name
     try:
-        again = judge(run).to_json()
+        again = compute()
     except EvidenceError as error:
         return [f"{name}: cannot be computed again: {error.message}"]
     if not run.results.exists():

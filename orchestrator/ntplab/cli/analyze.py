@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ..analysis import Results, SweepResults, analyze_sweep
 from ..analysis import analyze as judge
 from ..evidence import find_run
 from .options import Json
-from .output import out
 from .run import VERDICT_CODES, Runs
-from .verdict import show_results
+from .verdict import show
 
 Which = Annotated[str, typer.Argument(metavar="RUN", help="A run directory, its id, or `latest`.")]
 
@@ -23,9 +23,10 @@ def analyze(run: Which = "latest", runs: Runs = Path("runs"), json: Json = False
     Works on runs that were killed half-way, and needs no Docker. Writes results.json anew; exits
     as `run` does.
     """
-    results = judge(find_run(run, runs).path)
-    if json:
-        out.json(results.model_dump(mode="json", by_alias=True))
+    directory = find_run(run, runs)
+    if directory.read_manifest().sweep is None:
+        results: Results | SweepResults = judge(directory.path)
     else:
-        show_results(results)
+        results = analyze_sweep(directory)
+    show(results, json=json)
     raise typer.Exit(VERDICT_CODES[results.verdict])

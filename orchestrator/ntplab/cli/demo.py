@@ -47,5 +47,5 @@ def demo(
     else:
         out.text("")
         show_results(results)
-    conclude(wanted, directory)
+    conclude(directory, keep=keep)
     raise typer.Exit(VERDICT_CODES[results.verdict])

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..analysis import check_expectation
+from ..analysis import check_expectation, check_sweep_expectation
 from ..driver.docker import DockerDriver
 from ..driver.docker_api import engine_trouble
 from ..plan import Plan
 from ..planner import make_plan
 from ..run import RunRequest
-from ..scenario import Scenario, load_scenario
+from ..scenario import Checks, Experiment, Scenario, load_experiment
 from ..scenario.models import as_plain
 from ..setup.engine import ensure_engine
 from ..setup.images import ensure_images
+from ..sweep import SweepRequest, plan_points
 from .output import out
 
 
+def all_overrides(overrides: list[str] | None, seed: int | None) -> list[str]:
+    """What `--set` and `--seed` say together."""
+    return [*(overrides or []), *([f"seed={seed}"] if seed is not None else [])]
+
+
+def load_all(file: Path, overrides: list[str] | None, seed: int | None = None) -> Experiment:
+    """The scenario and the points of its sweep, or every problem as one `ScenarioError`."""
+    checks = Checks(check_expectation, check_sweep_expectation)
+    return load_experiment(file, all_overrides(overrides, seed), checks)
+
+
 def load(file: Path, overrides: list[str] | None, seed: int | None = None) -> Scenario:
-    """The scenario, or every problem of it as one `ScenarioError`."""
-    extra = [f"seed={seed}"] if seed is not None else []
-    return load_scenario(file, [*(overrides or []), *extra], check_expectation)
+    """The scenario as it stands, its sweep checked too."""
+    return load_all(file, overrides, seed).scenario
 
 
 def load_plan(file: Path, overrides: list[str] | None, seed: int | None = None) -> Plan:
@@ -45,13 +56,30 @@ def request(
     *,
     keep: bool,
 ) -> RunRequest:
-    """What `run` and `demo` are asked to run."""
-    scenario = load(file, overrides, seed)
-    return RunRequest(
+    """What `demo` is asked to run."""
+    return run_request(load_all(file, overrides, seed), runs, out_directory, keep=keep)
+
+
+def run_request(
+    experiment: Experiment, runs: Path, out_directory: Path | None, *, keep: bool
+) -> RunRequest:
+    """A run of a scenario without a sweep."""
+    scenario = experiment.scenario
+    plain = as_plain(scenario)
+    return RunRequest(make_plan(scenario), experiment.text, plain, runs, out_directory, keep)
+
+
+def sweep_request(
+    experiment: Experiment, overrides: list[str], runs: Path, out_directory: Path | None
+) -> SweepRequest:
+    """A run of a scenario with one."""
+    scenario = experiment.scenario
+    return SweepRequest(
         make_plan(scenario),
-        file.read_text(encoding="utf-8"),
-        as_plain(scenario),
+        plan_points(experiment.points),
+        scenario.sweep.expect if scenario.sweep else (),
+        experiment.text,
+        overrides,
         runs,
         out_directory,
-        keep,
     )

@@ -21,6 +21,9 @@ LabName = Annotated[
     typer.Option("--lab", metavar="NAME", help="Which lab; not needed while only one is up."),
 ]
 ScenarioFile = Annotated[Path, typer.Argument(help="Scenario file (YAML).", metavar="FILE")]
+MaybeScenarioFile = Annotated[
+    Path | None, typer.Argument(help="Scenario file (YAML).", metavar="FILE")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
+from typing import Any
 
 from ..plan import Plan
+from ..planner import make_plan
+from ..scenario import value_words
+from ..sweep import PlannedPoint, compare, plan_points, rendered
+from ..sweep import estimate_ns as estimate_sweep_ns
 from ..timeline import estimate_ns, timeline
 from ..topology import build
 from ..units import format_duration, format_ppm
-from .loading import load_plan
+from .loading import load_all
 from .options import Json, Overrides, ScenarioFile
 from .output import out
 
@@ -18,13 +24,22 @@ def plan(file: ScenarioFile, overrides: Overrides = None, json: Json = False) ->
 
     Starts nothing and needs no Docker.
     """
-    planned = load_plan(file, overrides)
+    experiment = load_all(file, overrides)
+    planned = make_plan(experiment.scenario)
+    points = plan_points(experiment.points)
+    if json and points:
+        out.json({"schema": 1, "plan": planned.to_json(), "points": sweep_json(points)})
+        return
     if json:
         actions = [asdict(action) for action in timeline(planned)]
         out.json({"schema": 1, "plan": planned.to_json(), "actions": actions})
         return
     show_nodes(planned)
     out.text("")
+    if points:
+        show_points(points)
+        out.next(f"./ntplab run {file}")
+        return
     out.table(
         ["phase", "at", "action", "target", "value"],
         [
@@ -61,3 +76,40 @@ def show_nodes(planned: Plan) -> None:
             )
         )
     out.table(["node", "kind", "offset", "drift", "up for", "networks"], rows)
+
+
+def sweep_json(points: list[PlannedPoint]) -> list[dict[str, Any]]:
+    """Every point: what it sets, what has to be done to the lab for it, its timed actions."""
+    return [
+        {
+            "number": point.number,
+            "set": point.settings,
+            "changes": changes,
+            "actions": [asdict(action) for action in timeline(point.plan)],
+        }
+        for point, changes in zip(points, changes_between(points), strict=True)
+    ]
+
+
+def changes_between(points: list[PlannedPoint]) -> list[list[str]]:
+    """What every point needs done after the one before it, in words."""
+    shown = [rendered(point.plan) for point in points]
+    between = [compare(*pair).words() for pair in itertools.pairwise(shown)]
+    return [["lab made anew: the first point"], *between]
+
+
+def show_points(points: list[PlannedPoint]) -> None:
+    """The points as a table."""
+    names = list(dict.fromkeys(name for point in points for name in point.settings))
+    out.table(
+        ["point", *names, "before it"],
+        [
+            (
+                str(point.number),
+                *(value_words(point.settings.get(name, "")) for name in names),
+                "; ".join(changes) or "clocks and data reset",
+            )
+            for point, changes in zip(points, changes_between(points), strict=True)
+        ],
+    )
+    out.text(f"{len(points)} points, about {estimate_sweep_ns(points) / 1e9:.0f} s in all")

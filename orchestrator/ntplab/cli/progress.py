@@ -20,14 +20,21 @@ from ..events import (
     PhaseEnded,
     PhaseMeasuring,
     PhaseStarted,
+    PointEnded,
+    PointFailed,
+    PointPrepared,
+    PointStarted,
     RunInterrupted,
     RunStarted,
     SampleGap,
+    SweepStarted,
 )
 from ..plan import Plan
-from ..units import format_duration
+from ..units import NS_PER_S, format_duration
 from .clock import format_divergence
 from .output import Output
+
+PASSING = (PhaseStarted, FaultInForce, NtpSwitched, NtpSettled, PhaseMeasuring, PhaseEnded)
 
 
 class Narrator:
@@ -35,6 +42,7 @@ class Narrator:
 
     def __init__(self, output: Output, plan: Plan) -> None:
         self.directory = ""
+        self._sweeping = False
         self._out, self._plan = output, plan
         self._start_ns: int | None = None
         self._lock = threading.Lock()
@@ -58,20 +66,52 @@ class Narrator:
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            if isinstance(event, RunStarted):
+            if isinstance(event, RunStarted | SweepStarted) and event.directory:
                 self.directory = event.directory
+            if isinstance(event, SweepStarted):
+                self._sweeping = True
             self._start_ns = self._start_ns or event.lab_ns
             if words := self._words(event):
                 seconds = (event.lab_ns - self._start_ns) / 1e9
-                self._out.step(f"{seconds:6.1f} s  {words}")
+                if not self._in_passing(event):
+                    self._out.step(f"{seconds:6.1f} s  {words}")
                 if self._spinner:
                     self._spinner.update(words)
+
+    def _span(self, phase: str) -> str:
+        if self._sweeping:
+            return ""  # each point has a plan of its own
+        return f" for {format_duration(self._plan.phase(phase).duration_ns)}"
+
+    def _in_passing(self, event: Event) -> bool:
+        """In a sweep the phases of a point are told only by the spinner, unless with -v."""
+        about_points = isinstance(event, PASSING)
+        return self._sweeping and about_points and not self._out.verbose
 
     def _words(self, event: Event) -> str:
         """One line, or nothing for what is not worth one."""
         match event:
             case LabStep():
                 return event.step
+            case SweepStarted():
+                done = f", {event.finished} of them done before" if event.finished else ""
+                return f"a sweep of {event.points} points{done}"
+            case PointStarted():
+                again = " again" if event.attempt > 1 else ""
+                left = format_duration(round(event.left_s) * NS_PER_S)
+                return (
+                    f"point {event.point} of {event.of}{again}: {event.settings}, about {left} left"
+                )
+            case PointPrepared() if event.changed:
+                return f"  {'; '.join(event.changed)}"
+            case PointEnded():
+                return (
+                    f"  {event.verdict}, {event.double_bookings} sold twice; "
+                    f"{event.seconds:.1f} s, {event.overhead_s:.2f} s of it not measuring"
+                )
+            case PointFailed():
+                then = "tried again in a fresh lab" if event.again else "given up, marked unknown"
+                return f"  point {event.point} came to nothing: {event.reason}; {then}"
             case NodeDied():
                 return f"{event.node} died with exit code {event.exit_code}"
             case PhaseStarted():
@@ -88,8 +128,7 @@ class Narrator:
                     f"{event.seconds:.1f} s after NTP was switched on"
                 )
             case PhaseMeasuring():
-                span = format_duration(self._plan.phase(event.phase).duration_ns)
-                return f"  buyers buy for {span}"
+                return f"  buyers buy{self._span(event.phase)}"
             case PhaseEnded():
                 return f"phase {event.phase}: done"
             case SampleGap():

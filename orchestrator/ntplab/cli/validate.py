@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 
 from ..errors import ScenarioError
-from .loading import load
+from .loading import load_all
 from .options import Json, Overrides, ScenarioFile
 from .output import out
 
@@ -18,7 +18,7 @@ def validate(file: ScenarioFile, overrides: Overrides = None, json: Json = False
     Needs no Docker. With --json the problems are in the document, and stderr stays empty.
     """
     try:
-        scenario = load(file, overrides)
+        experiment = load_all(file, overrides)
     except ScenarioError as error:
         if not json:
             raise
@@ -26,7 +26,11 @@ def validate(file: ScenarioFile, overrides: Overrides = None, json: Json = False
         out.json({"schema": 1, "file": str(file), "valid": False, "problems": problems})
         raise typer.Exit(error.exit_code) from None
     if json:
-        out.json({"schema": 1, "file": str(file), "scenario": scenario.name, "valid": True})
+        name, points = experiment.scenario.name, len(experiment.points)
+        sweep = {"points": points} if points else {}
+        out.json({"schema": 1, "file": str(file), "scenario": name, "valid": True, **sweep})
         return
-    out.text(f"{file}: valid")
+    count = len(experiment.points)
+    of_points = f", a sweep of {count} point{'' if count == 1 else 's'}" if count else ""
+    out.text(f"{file}: valid{of_points}")
     out.next(f"./ntplab plan {file}")

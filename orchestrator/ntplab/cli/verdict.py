@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from ..analysis import Results
-from ..analysis.results import PhaseResult, Prediction
+from ..analysis import Results, SweepResults
+from ..analysis.results import PhaseResult
 from .clock import format_divergence
 from .output import out
+from .sweep_table import show_sweep
+from .verdict_words import by_theory, show_judgement
 
 EXPLAINED_SHOWN = 3
+
+
+def show(results: Results | SweepResults, *, json: bool) -> None:
+    """A run's or a sweep's results on stdout, as a document or for people."""
+    if json:
+        out.json(results.model_dump(mode="json", by_alias=True))
+    elif isinstance(results, SweepResults):
+        show_sweep(results)
+    else:
+        show_results(results)
 
 
 def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
@@ -29,16 +41,7 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
     )
     _show_double_bookings(results, explanations)
     out.text("")
-    for expectation in results.expectations:
-        mark = {"met": "ok  ", "violated": "FAIL", "unknown": "?   "}[expectation.verdict]
-        why = f"  ({expectation.reason})" if expectation.reason else ""
-        out.text(f"{mark} {expectation.expect}   observed: {expectation.observed}{why}")
-    for note in results.notes:
-        out.text(f"note: {note}")
-    out.text("")
-    out.text(f"verdict: {results.verdict}")
-    for reason in results.reasons:
-        out.text(f"  {reason}")
+    show_judgement(results)
 
 
 def _row(phase: PhaseResult) -> tuple[str, ...]:
@@ -52,19 +55,12 @@ def _row(phase: PhaseResult) -> tuple[str, ...]:
         "?" if apart_ns is None else format_divergence(apart_ns).lstrip("+"),
         str(bookings.opportunities),
         str(bookings.double_bookings),
-        _by_theory(bookings.prediction),
+        by_theory(bookings.prediction),
         f"{bookings.rate:.0%} ({low:.0%}-{high:.0%})" if bookings.rate_trials else "-",
         str(bookings.unexplained),
         "-" if bookings.availability is None else f"{bookings.availability:.0%}",
         "-" if p95 is None else f"{p95:.0f} ms",
     )
-
-
-def _by_theory(prediction: Prediction | None) -> str:
-    """How many double bookings theory expects; `!` where that is outside the interval."""
-    if prediction is None:
-        return "-"
-    return f"{prediction.expected:.1f}".removesuffix(".0") + " !" * prediction.disagreements
 
 
 def _show_double_bookings(results: Results, shown: int) -> None:

@@ -6,8 +6,9 @@ not stand between its records and the evidence.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..driver.base import Driver
@@ -71,13 +72,20 @@ def empty_databases(driver: Driver, lab: str) -> list[str]:
 def collect_records(
     driver: Driver, lab: str, phase: str, clocks: RawClocks, append: Append
 ) -> dict[str, int]:
-    """Append the claims and reservations of `phase` to the evidence; rows per table."""
+    """Append the claims and reservations of `phase` to the evidence; rows per table.
+
+    One psql goes through all databases: starting a program in a container costs more than many
+    a query.
+    """
     counts = dict.fromkeys(TABLES, 0)
-    for database in booking_databases(driver, lab):
-        for table, view in TABLES.items():
-            rows = [on_lab_time(row, clocks) for row in _rows(driver, lab, database, view, phase)]
-            append(table, rows)
-            counts[table] += len(rows)
+    names = booking_databases(driver, lab)
+    if not names:
+        return counts
+    chunks = driver.exec_stream(lab, DATABASE_NODE, _reading(names, phase))
+    for table, rows in itertools.groupby(_records(chunks), key=lambda record: record[0]):
+        moved = [on_lab_time(row, clocks) for _, row in rows]
+        append(table, moved)
+        counts[table] += len(moved)
     return counts
 
 
@@ -99,13 +107,24 @@ def on_lab_time(row: Document, clocks: RawClocks) -> Document:
     return moved
 
 
-def _rows(driver: Driver, lab: str, database: str, view: str, phase: str) -> Iterator[Document]:
+def _reading(databases: Iterable[str], phase: str) -> list[str]:
+    """The command that prints every record of `phase` as `{"table": ..., "row": {...}}`."""
     literal = phase.replace("'", "''")
-    query = f"COPY (SELECT row_to_json(v) FROM {view} v WHERE phase = '{literal}') TO STDOUT"
-    for line in lines(driver.exec_stream(lab, DATABASE_NODE, _psql(database, query))):
+    words: list[str] = []
+    for database in databases:
+        words += ["-c", f"\\connect {database}"]
+        for table, view in TABLES.items():
+            record = f"json_build_object('table', '{table}', 'row', row_to_json(v))"
+            query = f"SELECT {record} FROM {view} v WHERE phase = '{literal}'"
+            words += ["-c", f"COPY ({query}) TO STDOUT"]
+    return [*_psql("postgres", "SET TIME ZONE 'UTC'"), *words]
+
+
+def _records(chunks: Iterable[bytes]) -> Iterator[tuple[str, Document]]:
+    for line in lines(chunks):
         # COPY's text format doubles the backslashes that JSON strings may hold.
-        row: Document = json.loads(line.replace(b"\\\\", b"\\"))
-        yield row
+        document = json.loads(line.replace(b"\\\\", b"\\"))
+        yield document["table"], document["row"]
 
 
 def _psql(database: str, query: str) -> list[str]:

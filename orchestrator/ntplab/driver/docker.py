@@ -94,6 +94,10 @@ class DockerDriver(DockerImages):
             if files:
                 self._api.put_archive(name, "/", pack(files))
 
+    def put_files(self, lab: str, node: str, files: Mapping[str, bytes]) -> None:
+        with reported(f"put files into {node}"):
+            self._api.put_archive(docker_name(lab, node), "/", pack(files))
+
     def start(self, lab: str, node: str) -> None:
         with reported(f"start {node}", lambda: self.log_tail(lab, node)):
             self._api.start(docker_name(lab, node))

@@ -159,6 +159,10 @@ class FakeDriver:
             lab, spec, dict(files), {**labels, **node_labels(lab, spec)}, set(spec.networks)
         )
 
+    def put_files(self, lab: str, node: str, files: Mapping[str, bytes]) -> None:
+        self._record("put_files", lab, node, *sorted(files))
+        self._found(lab, node).files.update(files)
+
     def start(self, lab: str, node: str) -> None:
         self._record("start", lab, node)
         container = self._found(lab, node)

@@ -15,7 +15,17 @@ Parquet file where there is one and the spool where there is not.
 """
 
 from .checksums import check_checksums, write_checksums
-from .manifest import Manifest, ManifestFault, ManifestNode, ManifestPhase, ManifestSettle, Skew
+from .journal import Attempt, Journal, damage, digest_of, new_folder, note, read_journal
+from .manifest import (
+    Manifest,
+    ManifestFault,
+    ManifestNode,
+    ManifestPhase,
+    ManifestPoint,
+    ManifestSettle,
+    ManifestSweep,
+    Skew,
+)
 from .reader import Event, Evidence
 from .rundir import RunDirectory, find_run, list_runs
 from .schema import TABLES
@@ -24,19 +34,28 @@ from .spool import SpoolWriter
 
 __all__ = [
     "TABLES",
+    "Attempt",
     "Event",
     "Evidence",
+    "Journal",
     "Manifest",
     "ManifestFault",
     "ManifestNode",
     "ManifestPhase",
+    "ManifestPoint",
     "ManifestSettle",
+    "ManifestSweep",
     "RunDirectory",
     "Skew",
     "SpoolWriter",
     "check_checksums",
+    "damage",
+    "digest_of",
     "find_run",
     "list_runs",
+    "new_folder",
+    "note",
+    "read_journal",
     "seal",
     "write_checksums",
 ]

@@ -62,7 +62,26 @@ class ManifestPhase(_Model):
     steered: list[str] = Field(default_factory=list)
     clocks: Literal["true", "skewed", "keep"] = "keep"
     settle: ManifestSettle | None = None
+    trial_of: str | None = None
+    """the phase of the scenario that this is one trial of, where it has several"""
+    trial: int = 1
     faults: list[ManifestFault] = Field(default_factory=list)
+
+
+class ManifestPoint(_Model):
+    """One point of a sweep: what it sets, by axis or key, as it is written."""
+
+    number: int
+    set: dict[str, Any]
+
+
+class ManifestSweep(_Model):
+    """What a sweep was asked for; with scenario.yaml it is enough to resume it."""
+
+    points: list[ManifestPoint]
+    expect: list[str] = Field(default_factory=list)
+    overrides: list[str] = Field(default_factory=list)
+    """the `--set` it was started with"""
 
 
 class Manifest(_Model):
@@ -85,6 +104,8 @@ class Manifest(_Model):
     clock_sample_hz: float = 20.0
     clock_error_ns: int = 1_000
     """stated error of one clock sample"""
+    sweep: ManifestSweep | None = None
+    """set for a sweep: its points are runs of their own, in folders of this one"""
     scenario: dict[str, Any] = Field(default_factory=dict)
     plan: Any = None
     versions: dict[str, str] = Field(default_factory=dict)
@@ -99,6 +120,11 @@ class Manifest(_Model):
     def names_of(self, kind: str) -> list[str]:
         """Names of the nodes of one kind, in the manifest's order."""
         return [node.name for node in self.nodes if node.kind == kind]
+
+    @property
+    def phase_names(self) -> list[str]:
+        """The phases of the scenario, in order: trials of one phase are one."""
+        return list(dict.fromkeys(phase.trial_of or phase.name for phase in self.phases))
 
     @property
     def servers(self) -> list[str]:

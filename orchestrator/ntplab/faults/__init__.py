@@ -7,6 +7,7 @@ cannot be seen. None of it knows about booking.
 from .clocks import (
     bend,
     check_dates,
+    place_clocks,
     reset_clocks,
     set_date,
     show_clocks,
@@ -23,6 +24,7 @@ __all__ = [
     "bend",
     "check_dates",
     "ntp_state",
+    "place_clocks",
     "reset_clocks",
     "set_date",
     "show_clocks",

@@ -44,6 +44,11 @@ def reset_clocks(lab: LabHandle, nodes: Sequence[str]) -> Any:
     return _observe(lab, ["reset", *nodes])
 
 
+def place_clocks(lab: LabHandle, wanted: Mapping[str, tuple[int, float]]) -> Any:
+    """Make clocks as new, then put each at (offset in ns, oscillator error in ppm), at once."""
+    return _observe(lab, ["place", *(f"{n}={o},{ppm!r}" for n, (o, ppm) in wanted.items())])
+
+
 def show_clocks(lab: LabHandle, nodes: Sequence[str] = ()) -> Any:
     """What the clock pages say: wall clock, divergence, oscillator error, timex fields."""
     return _observe(lab, ["show", *nodes])

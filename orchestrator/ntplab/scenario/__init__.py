@@ -6,6 +6,7 @@
   models.py has the whole
 - problems.py: pydantic's errors in words, with file and line
 - salvage.py: what is left of a scenario without its broken parts, for the checks
+- sweep.py, points.py: the `sweep:` block, and the scenario that holds at each of its points
 - checks.py: what no single key can know: names, times, ports, expectations
 - ntp_checks.py: that NTP is switched on the way it was switched off
 - load.py: the steps above, in order
@@ -13,14 +14,30 @@
 """
 
 from .checks import ExpectationCheck
-from .load import load_scenario, parse_scenario
+from .load import (
+    Checks,
+    Experiment,
+    load_experiment,
+    load_scenario,
+    parse_experiment,
+    parse_scenario,
+)
 from .models import Phase, Scenario, as_plain
+from .points import SweepPoint, axes_of, point_words, value_words
 
 __all__ = [
+    "Checks",
     "ExpectationCheck",
+    "Experiment",
     "Phase",
     "Scenario",
+    "SweepPoint",
     "as_plain",
+    "axes_of",
+    "load_experiment",
     "load_scenario",
+    "parse_experiment",
     "parse_scenario",
+    "point_words",
+    "value_words",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import Problem
 from ..units import NS_PER_S, format_duration
 from .models import Phase, Scenario
-from .nodes import DATABASE, OBSERVER
+from .nodes import BUYERS, DATABASE, OBSERVER
 from .problems import likely
 from .salvage import Salvaged
 from .source import Path, Source, printable
@@ -24,7 +24,7 @@ ExpectationCheck = Callable[[str, tuple[str, ...], tuple[str, ...]], str | None]
 
 ARRIVALS_MAX = 10_000_000
 UPSIDE_DOWN = "the first duration is the longer one"
-RESERVED = (DATABASE, OBSERVER)
+RESERVED = (DATABASE, OBSERVER, BUYERS)
 
 
 def check(source: Source, check_expectation: ExpectationCheck | None) -> Iterator[Problem]:
@@ -56,6 +56,12 @@ class _Names:
         self.time_servers = _names(data, "time_servers")
         self.phases = _names(data, "phases")
         self.nodes = (*self.servers, *self.time_servers, DATABASE)
+
+
+def names_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of phases and of servers."""
+    names = _Names(data)
+    return names.phases, names.servers
 
 
 def _elements(data: Any, key: str) -> list[Any]:
@@ -186,6 +192,8 @@ def _phase(
             yield sound.problem((*path, "servers", index), what, likely(name, steered))
     if phase.ntp == "on" and not names.time_servers:
         yield sound.problem((*path, "ntp"), "NTP cannot be on: there are no time_servers")
+    if phase.trials > 1:
+        yield from _trials(phase, path, sound)
     for index, fault in enumerate(phase.faults):
         here = (*path, "faults", index)
         if fault.server not in names.nodes:
@@ -198,3 +206,18 @@ def _phase(
             at, duration = format_duration(fault.at), format_duration(phase.duration)
             what = f"{at} is not within the phase of {duration}"
             yield sound.problem((*here, "at"), what)
+
+
+def _trials(phase: Phase, path: Path, sound: Salvaged) -> Iterator[Problem]:
+    """Whatever a trial leaves behind that the phase does not put back spoils the next one."""
+    kinds = {fault.kind for fault in phase.faults}
+    if "kill" in kinds:
+        what = "a node that was killed stays dead: this phase can have one trial only"
+        yield sound.problem((*path, "trials"), what)
+    if phase.ntp == "keep" and kinds & {"ntp-off", "ntp-on"}:
+        what = "a fault switches NTP and no trial switches it back"
+        yield sound.problem((*path, "trials"), what, "write ntp: on or ntp: off in this phase")
+    bending = kinds & {"step", "offset", "drift", "freeze", "date"}
+    if phase.clocks == "keep" and bending and path[-1] != 0:
+        what = "a fault bends a clock and no trial sets it back"
+        yield sound.problem((*path, "trials"), what, "write clocks: true or clocks: skewed")

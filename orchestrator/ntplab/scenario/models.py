@@ -10,6 +10,7 @@ from ..units import NS_PER_MS, NS_PER_S
 from .base import Model
 from .faults import Fault
 from .nodes import Database, NtpDefaults, Server, TimeServer
+from .sweep import Sweep
 from .types import (
     Accuracy,
     ClockState,
@@ -44,6 +45,11 @@ class Phase(Model):
 
     name: Name = Field(description="used in expectations: `phases.NAME....`")
     duration: PhaseLength = Field(description="how long the load runs")
+    trials: Annotated[Whole, Field(ge=1, le=100)] = Field(
+        default=1,
+        description="do the whole phase so many times, each with arrivals of its own drawn from "
+        "the seed; results are pooled, with each trial's figures beside them",
+    )
     ntp: NtpSwitch = Field(
         default="keep", description="NTP in this phase; the first phase must say"
     )
@@ -124,8 +130,9 @@ class Scenario(Model):
         default=(), description="expressions over results.json that the run must meet"
     )
     sampling: Sampling = Field(default=Sampling(), description="how often the observer looks")
+    sweep: Sweep | None = Field(default=None, description="run it at many points, not once")
 
 
 def as_plain(scenario: Scenario) -> dict[str, Any]:
     """The scenario as JSON-able data, every default filled in, durations in ns."""
-    return scenario.model_dump(mode="json")
+    return scenario.model_dump(mode="json", exclude={"sweep"} if scenario.sweep is None else None)

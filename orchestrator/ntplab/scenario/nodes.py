@@ -12,6 +12,7 @@ from .types import Accuracy, Drift, Flag, Name, Offset, OneLine, SlewRate, Uptim
 
 DATABASE = "db"
 OBSERVER = "observer"
+BUYERS = "buyers"
 
 
 class MachineClock(Model):

@@ -18,6 +18,7 @@ from ..paths import REPO_DIR
 from .faults import Exec, Freeze, Kill, NtpOff, NtpOn, SetDate, SetDrift, SetOffset, Step, Thaw
 from .models import Phase, Sampling, Scenario, Settle
 from .nodes import Database, MachineClock, Makestep, NtpDefaults, Server, ServerNtp, TimeServer
+from .sweep import Axis, Sweep
 from .workload import HotSpot, Lease, Races, TimestampOrder, Unique
 
 Schema = dict[str, Any]
@@ -44,6 +45,8 @@ TITLES: dict[type[BaseModel], str] = {
     Phase: "Phase",
     Settle: "Settle",
     Sampling: "Sampling",
+    Sweep: "Sweep",
+    Axis: "Axis",
 }
 
 FAULTS: tuple[type[BaseModel], ...] = (

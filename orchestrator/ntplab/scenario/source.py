@@ -169,6 +169,14 @@ def _apply(source: Source, setting: str) -> str | None:
     value = read(text, "--set")
     if value.problems:
         return value.problems[0].what
+    return put(source, keys, value.data, Origin(printable(f"--set {setting}"), 0))
+
+
+def put(source: Source, keys: str, value: Any, origin: Origin) -> str | None:
+    """Put `value` at `keys` (dotted; list elements by name or index); what is wrong, or None.
+
+    Whatever has to be made on the way, and the value, stands at `origin` from then on.
+    """
     here, path = source.data, ()  # type: tuple[Any, Path]
     *parents, last = keys.split(".")
     for key in parents:
@@ -177,14 +185,15 @@ def _apply(source: Source, setting: str) -> str | None:
             return _no_such(source, path, key, here)
         if isinstance(here, dict) and here.get(key) is None:
             here[key] = {}
+            source.origins[(*path, key)] = origin
         here, path = here[step], (*path, step)
     step = _step(here, last)
     if step is None:
         return _no_such(source, path, last, here)
-    here[step] = value.data
+    here[step] = value
     path = (*path, step)
     source.origins = {p: o for p, o in source.origins.items() if p[: len(path)] != path}
-    source.origins[path] = Origin(printable(f"--set {setting}"), 0)
+    source.origins[path] = origin
     return None
 
 

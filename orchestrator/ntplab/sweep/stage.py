@@ -1,0 +1,194 @@
+"""The lab that a sweep runs in: made once, then changed from point to point as little as may be.
+
+Between two points everything that the first may have left behind is put back: daemons and
+networks as a fresh lab has them, data gone, clocks where the plan begins. `changes.py` says what
+else has to be done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..buyers import Buyers
+from ..collect.databases import empty_databases
+from ..collect.files import collect_logs
+from ..collect.samples import Append
+from ..driver.base import Driver
+from ..errors import FaultError, NodeError
+from ..events import Emit, LabStep
+from ..evidence import Manifest
+from ..faults.clocks import place_clocks
+from ..faults.handle import each
+from ..faults.ntp import SERVICE, TIME_NETWORK
+from ..lab import Lab
+from ..labtime import LabClock
+from ..plan import Plan
+from ..provenance import manifest
+from ..render import CHRONY_CONF_PATH
+from .changes import Changes, Rendered, compare, rendered
+
+DOWN_WITHIN_MS = 10_000
+RECONFIGURE = ("python3", "-m", "booking.reconfigure")
+
+
+class Stage:
+    """At most one lab at a time. `prepare` makes it ready for a plan, `clear` takes it away."""
+
+    def __init__(
+        self, driver: Driver, name: str, clock: LabClock, emit: Emit, append: Append, logs: Path,
+        labels: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self._driver, self._name, self._clock = driver, name, clock
+        self._emit, self._append, self._logs, self._labels = emit, append, logs, labels
+        self._lab: Lab | None = None
+        self._buyers: Buyers | None = None
+        self._now: Rendered | None = None
+        self._plan: Plan | None = None
+        self._made = 0
+        self._provenance: Manifest | None = None
+
+    @property
+    def lab(self) -> Lab:
+        assert self._lab is not None, "prepare comes first"
+        return self._lab
+
+    @property
+    def buyers(self) -> Buyers:
+        assert self._buyers is not None, "prepare comes first"
+        return self._buyers
+
+    @property
+    def provenance(self) -> Manifest:
+        """The manifest of the lab as it is; the parts about a run are those of its first plan."""
+        assert self._provenance is not None, "prepare comes first"
+        return self._provenance
+
+    def prepare(self, plan: Plan) -> Changes:
+        """A lab in which `plan` can begin, whatever was before; what had to be done for it.
+
+        Raises `NtplabError` when it cannot be had; then `clear` comes next.
+        """
+        wanted = rendered(plan)
+        changes = Changes(lab="the first point")
+        if self._lab is not None and self._now is not None and self._plan is not None:
+            changes = compare(self._now, wanted, self._spoiled(self._plan))
+        if changes.lab:
+            self.clear()
+            self._bring_up(plan)
+        else:
+            self._change(plan, changes, wanted)
+        self._plan, self._now = plan, wanted
+        return changes
+
+    def clear(self) -> None:
+        """Bring the logs home and remove the lab, if there is one."""
+        lab, self._lab = self._lab, None
+        self._buyers = self._now = self._plan = self._provenance = None
+        if lab is not None:
+            try:
+                self._keep_logs(lab)
+            finally:
+                lab.down()
+
+    # made anew
+
+    def _bring_up(self, plan: Plan) -> None:
+        self._made += 1
+        name = self._name if self._made == 1 else f"{self._name}-{self._made}"
+        lab = self._lab = Lab(self._driver, plan, name, self._clock, self._emit, self._append)
+        buyers = self._buyers = Buyers(self._driver, name, self._clock.anchor_ns)
+        lab.up(self._labels, beside=lambda: buyers.start(self._labels))
+        buyers.wait_ready()
+        self._look_around(plan)
+
+    def _look_around(self, plan: Plan) -> None:
+        lab = self.lab
+        namespaces = lab.time_namespaces()
+        self._provenance = manifest(lab, self._labels_run(), {}, namespaces)
+
+    def _labels_run(self) -> str:
+        return next(iter(self._labels.values()), "")
+
+    def _keep_logs(self, lab: Lab) -> None:
+        nodes = [info.node for info in lab.driver.containers(lab.name)]
+        for words in collect_logs(lab.driver, lab.name, nodes, self._logs / str(self._made)):
+            self._emit(LabStep(lab.now_ns(), f"log not collected: {words}"))
+
+    # changed in place
+
+    def _spoiled(self, plan: Plan) -> set[str]:
+        """Nodes that a point left dead, or in which it ran who knows what."""
+        self.lab.check_alive()
+        ran = {f.node for phase in plan.phases for f in phase.faults if f.kind == "exec"}
+        return set(self.lab.dead) | ran
+
+    def _change(self, plan: Plan, changes: Changes, wanted: Rendered) -> None:
+        assert self._plan is not None
+        lab = self.lab
+        if uses_ntp(self._plan) or uses_ntp(plan):
+            each(steerable(plan), self._rest)
+        lab.adopt(plan)
+        for node in changes.daemons:
+            files = {CHRONY_CONF_PATH: wanted.files[node][CHRONY_CONF_PATH]}
+            lab.driver.put_files(lab.name, node, files)
+        if changes.nodes:
+            lab.renew(changes.nodes, self._labels)
+        self._again([s.name for s in plan.time_servers if s.name in changes.daemons])
+        empty_databases(lab.driver, lab.name)
+        each(changes.apps, lambda node: self._reconfigure(node, plan))
+        at_start = begins_with_ntp(plan)
+        if at_start:
+            place_clocks(
+                lab.handle,
+                {name: (clock.offset_ns, clock.drift_ppm) for name, clock in plan.clocks.items()},
+            )
+            each(at_start, lambda node: self._supervise(node, "-wu", "-u"))
+        if changes.nodes:
+            lab.wait_ready()
+            self._look_around(plan)
+
+    def _rest(self, node: str) -> None:
+        """NTP of a node as before any phase: on its network, its daemon down."""
+        if node in self.lab.dead:
+            return
+        lab = self.lab
+        lab.driver.connect(lab.name, TIME_NETWORK, node)
+        self._supervise(node, "-wD", "-d")
+
+    def _again(self, nodes: list[str]) -> None:
+        each(nodes, lambda node: self._supervise(node, "-wR", "-r"))
+
+    def _supervise(self, node: str, wait: str, order: str) -> None:
+        argv = ["s6-svc", wait, "-T", str(DOWN_WITHIN_MS), order, SERVICE]
+        result = self.lab.handle.exec(node, argv)
+        if not result.ok:
+            raise FaultError(f"{node}: chronyd does not obey: {' '.join(argv)}")
+
+    def _reconfigure(self, node: str, plan: Plan) -> None:
+        change = json.dumps({"policy": plan.policy, "params": plan.policy_params})
+        result = self.lab.handle.exec(node, [*RECONFIGURE, change])
+        if not result.ok:
+            raise NodeError(
+                f"{node} does not take policy {plan.policy}",
+                log_tail=(result.stdout + result.stderr).strip().splitlines()[-5:],
+            )
+
+
+def steerable(plan: Plan) -> list[str]:
+    """Every node with an NTP daemon that phases may switch."""
+    names = [server.name for server in plan.servers]
+    return [*names, plan.database.name] if plan.database.ntp else names
+
+
+def begins_with_ntp(plan: Plan) -> list[str]:
+    """The nodes whose daemon runs before the first phase."""
+    names = [server.name for server in plan.servers if server.ntp_at_start]
+    return [*names, plan.database.name] if plan.database.ntp_at_start else names
+
+
+def uses_ntp(plan: Plan) -> bool:
+    """Whether any daemon of it can ever have run."""
+    switched = any(f.kind == "ntp-on" for phase in plan.phases for f in phase.faults)
+    return switched or bool(begins_with_ntp(plan)) or any(phase.steered for phase in plan.phases)
