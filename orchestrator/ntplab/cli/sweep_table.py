@@ -10,8 +10,8 @@ from .output import out
 from .verdict_words import by_theory, show_judgement
 
 COLUMNS = (
-    "phase", "oppor-\ntunities", "double\nbookings", "by\ntheory", "of them\n(95 %)", "un-\nexplained",
-    "avail-\nability", "latency\np95", "verdict",
+    "phase", "oppor-\ntunities", "double\nbookings", "by\ntheory", "of them\n(95 %)",
+    "un-\nexplained", "avail-\nability", "latency\np95", "verdict",
 )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def value_words(value: Any) -> str:
     """A value as it would be written on one line; a policy with parameters as `lease(2s)`."""
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         parameters = ", ".join(value_words(v) for key, v in value.items() if key != "name")
-        return value["name"] + (f"({parameters})" if parameters else "")
+        return str(value["name"]) + (f"({parameters})" if parameters else "")
     return value if isinstance(value, str) else json.dumps(value)
 
 
