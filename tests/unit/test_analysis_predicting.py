@@ -100,7 +100,7 @@ def test_seats_whose_clocks_were_not_sampled_are_left_out_and_counted() -> None:
 
 def test_claims_that_no_server_has_on_record_are_no_offers() -> None:
     first, second = race(1, 2 * S, False)
-    refused = replace(second, claimed_ns=None, stamp_ns=None)  # a 503, for one
+    refused = replace(second, claim_id=None, claimed_ns=None)  # a 503, for one
     found = tally([[first, refused]]).result()
     assert found is not None
     assert found.expected == 0
