@@ -122,6 +122,7 @@ async def test_an_attempt_is_recorded_with_what_was_asked_and_answered() -> None
         "claim_id": "c1",
         "stamp_ns": 123,
         "problem": None,
+        "confirm_delay_ns": 0,
         "confirm": None,
     }
 
