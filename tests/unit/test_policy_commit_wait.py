@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from booking.chrony import Belief, Tracking
@@ -65,11 +65,6 @@ class Machine:
         return may_sell(self.promise, self.epsilon(at_ns), at_ns)
 
 
-def staircase(data: st.DataObject) -> list[tuple[int, int]]:
-    drawn = data.draw(st.lists(st.tuples(st.integers(1, 2 * S), epsilons), max_size=4))
-    return [(0, data.draw(epsilons)), *sorted(drawn)]
-
-
 News = Sequence[tuple[int, int, int]]
 """a peer's promises: (lab time of hearing, of telling, bound)"""
 
@@ -99,25 +94,36 @@ def confirmed(
     return not (other_comes_ns <= now_ns and other_stamp < stamp)
 
 
-@given(data=st.data(), t_a=st.integers(S // 2, 2 * S), gap=st.integers(0, 3 * LIMIT), lag_ba=lags)
+levels = st.sampled_from([MS, LIMIT // 2, LIMIT]) | epsilons
+extreme_lags = st.sampled_from([0, LAG]) | lags
+
+
+@given(own=levels, before=levels, after=levels, tries=st.integers(-LIMIT, 2 * LIMIT),
+       short=st.integers(1, LIMIT), news_lag=extreme_lags, claim_lag=extreme_lags)  # fmt: skip
+@example(own=MS, before=MS, after=LIMIT, tries=0, short=1, news_lag=LAG, claim_lag=LAG)
+@example(own=MS, before=LIMIT, after=MS, tries=-LOOK, short=1, news_lag=0, claim_lag=LAG)
+@settings(max_examples=200, deadline=None)
 def test_with_true_bounds_and_a_kept_lag_two_claims_are_never_both_confirmed(
-    data: st.DataObject, t_a: int, gap: int, lag_ba: int
+    own: int, before: int, after: int, tries: int, short: int, news_lag: int, claim_lag: int
 ) -> None:
-    a = Machine("a", "b", staircase(data))
-    b = Machine("b", "a", staircase(data))
-    t_b = t_a + gap
+    """B's clock becomes less certain, or more, at the worst moments around its claim, and stamps
+    as far behind A's as the bounds allow; news and claim take as long as they may."""
+    turn = S
+    a, b = Machine("a", "b", [(0, own)]), Machine("b", "a", [(0, before), (turn, after)])
+    for at_ns in range(0, turn + tries, LOOK):
+        b.look(at_ns)
+    t_b = next(t for t in range(turn + tries, 9 * S, LOOK) if b.sells(t))
+    theta_a, theta_b = own, -b.epsilon(t_b)
+    t_a = t_b - max(theta_a - theta_b - short, 0)  # B undercuts A, if only just
     for at_ns in range(0, t_a, LOOK):
         a.look(at_ns)
-    for at_ns in range(0, t_b, LOOK):
+    for at_ns in range(t_b, t_b + S, LOOK):
         b.look(at_ns)
-    if not (a.sells(t_a) and b.sells(t_b)):
-        return
-    # The worst true clocks that the bounds allow: A as far ahead, B as far behind.
-    theta_a, theta_b = a.epsilon(t_a), -b.epsilon(t_b)
-    stamp_a, stamp_b = t_a + theta_a, t_b + theta_b
-    news = [(at + data.draw(lags), at, bound) for at, bound in b.told]
-    if stamp_b < stamp_a:  # B wins wherever both are known; A must have known when it decided
-        assert not confirmed(a, news, t_a, stamp_a, stamp_b, t_b + lag_ba)
+    assert a.sells(t_a)
+    news = [(at + news_lag, at, bound) for at, bound in b.told]
+    if t_b + theta_b >= t_a + theta_a:
+        return  # both clocks are perfect: nothing to undercut with
+    assert not confirmed(a, news, t_a, t_a + theta_a, t_b + theta_b, t_b + claim_lag)
 
 
 @given(t_a=st.integers(S, 2 * S), eps=st.integers(2, LIMIT // 4), data=st.data())
