@@ -19,7 +19,19 @@ from .faults import Exec, Freeze, Kill, NtpOff, NtpOn, SetDate, SetDrift, SetOff
 from .models import Phase, Sampling, Scenario, Settle
 from .nodes import Database, MachineClock, Makestep, NtpDefaults, Server, ServerNtp, TimeServer
 from .sweep import Axis, Sweep
-from .workload import HotSpot, Lease, Races, TimestampOrder, Unique
+from .workload import (
+    CommitWait,
+    HotSpot,
+    HybridLogical,
+    LastWriteWins,
+    Lease,
+    LeaseDbTime,
+    LeaseFenced,
+    LeaseMonotonic,
+    Races,
+    TimestampOrder,
+    Unique,
+)
 
 Schema = dict[str, Any]
 
@@ -32,6 +44,12 @@ TITLES: dict[type[BaseModel], str] = {
     Scenario: "Scenario",
     TimestampOrder: "Policy timestamp-order",
     Lease: "Policy lease",
+    LeaseFenced: "Policy lease-fenced",
+    LeaseDbTime: "Policy lease-db-time",
+    LeaseMonotonic: "Policy lease-monotonic",
+    LastWriteWins: "Policy last-write-wins",
+    CommitWait: "Policy commit-wait",
+    HybridLogical: "Policy hybrid-logical",
     Unique: "Policy unique",
     Server: "Server",
     MachineClock: "Clock",
