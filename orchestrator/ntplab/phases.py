@@ -214,3 +214,5 @@ class PhaseRunner:
         if time.monotonic() - self._looked_at >= LOOK_FOR_DEAD_S:
             self._looked_at = time.monotonic()
             self.lab.check_alive()
+            self.lab.check_observer()
+            self.buyers.check()
