@@ -191,7 +191,7 @@ def trial_name(phase: str, trial: int) -> str:
 
 
 def _phase_seed(seed: int, phase: str, trial: int) -> int:
-    """The seed of one trial's arrivals; the first trial's does not depend on there being more."""
+    """The seed of one trial's arrivals: from the scenario's seed, the phase and the trial."""
     text = f"{seed}/phase/{phase}" + (f"/trial/{trial}" if trial > 1 else "")
     return random.Random(text).getrandbits(SEED_BITS)
 

@@ -54,11 +54,13 @@ class SpoolWriter:
 
     def close(self) -> None:
         """`sync`, then close; writing again afterwards opens the files again."""
-        self.sync()
-        for table, file in list(self._files.items()):
-            with self._locks[table]:
-                file.close()
-                del self._files[table]
+        try:
+            self.sync()
+        finally:
+            for table, file in list(self._files.items()):
+                with self._locks[table]:
+                    file.close()
+                    del self._files[table]
 
     def __enter__(self) -> SpoolWriter:
         return self
