@@ -11,8 +11,9 @@ from typing import Any
 import docker
 import pytest
 
-from .kit import COMMAND, SCENARIOS, Cli, environment, events, labelled, wait_for
+from .kit import COMMAND, REPO, SCENARIOS, Cli, environment, events, labelled, wait_for
 
+SHIPPED = REPO / "playbooks" / "scenarios" / "how-good-must-ntp-be.yaml"
 SWEPT = str(SCENARIOS / "swept.yaml")
 LATE_S = 180
 
@@ -122,8 +123,12 @@ def test_a_sweep_that_is_interrupted_leaves_nothing_running_and_says_how_to_go_o
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(cli: Cli) -> None:
-    argv = ("run", SWEPT, "--json", "--set", "sweep.grid.policy.values=[unique]",
-            "--set", "sweep.grid.skew.values=[-5s]", "--set", "sweep.expect=[]")  # fmt: skip
+    """Both run a shipped scenario in little: two points of two trials each."""
+    argv = (
+        "run", str(SHIPPED), "--json", "--set", "phases.load.trials=2",
+        "--set", "phases.load.duration=3500ms", "--set", "sweep.grid.wait.values=[500ms]",
+        "--set", "sweep.grid.skew.values=[0s,2s]",
+    )  # fmt: skip
     processes = [cli.start(*argv, "--out", name, "--seed", name[-1]) for name in ("run1", "run2")]
     try:
         outputs = [process.communicate(timeout=LATE_S)[0] for process in processes]
@@ -132,10 +137,13 @@ def test_two_runs_at_once_do_not_disturb_each_other(cli: Cli) -> None:
     assert [process.returncode for process in processes] == [0, 0], outputs
     labs = []
     for name in ("run1", "run2"):
-        point = cli.cwd / name / "points" / "0001-1"
+        point = cli.cwd / name / "points" / "0002-1"
         (phase,) = json.loads((point / "results.json").read_text())["phases"]
         assert phase["evidence"]["complete"]
         assert phase["bookings"]["failed_requests"] == 0
+        trials = [trial["bookings"]["double_bookings"] for trial in phase["trials"]]
+        assert sum(trials) == phase["bookings"]["double_bookings"] > 0
+        assert len(trials) == 2
         cli("verify", name)
         labs.append(lab_of(point))
     assert labs[0] != labs[1]

@@ -79,7 +79,9 @@ This page is generated from the models (`python -m ntplab.scenario.reference`).
 - **`--set key.path=value`** replaces or adds a value before the file is checked; elements of a
   list go by their name: `--set servers.lyon.clock.offset=0s`.
 - **Expectations** are `<path> <op> <value>` over results.json:
-  `phases.ntp-on.divergence.p99_abs_ns < 200us`.
+  `phases.ntp-on.divergence.p99_abs_ns < 200us`. Those of a sweep choose points first:
+  `points[skew<wait].phases.load.bookings.double_bookings == 0`, or `any`, `sum`, `mean`, `min`,
+  `max` of `(points[...]...)`.
 - A time server that restarts under another address is found again by chronyd only after
   minutes: chronyd keeps an address once it was resolved. A server that was cut off the time
   network and comes back is not affected.
