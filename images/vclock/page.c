@@ -67,37 +67,28 @@ page_find(const struct page *p, int64_t raw, union slot *found)
 /* ================================================== */
 
 /* Nobody ticks a page: a reader goes through the seconds since a set took effect
-   itself.  What it found last is kept here, so that the next one need not start over.
-   A version that is odd is being written, by nobody else and with nobody waiting; in
-   a child that was forked just then it stays so, and readings there take longer. */
+   itself, and keeps what it found */
+struct reached page_reached = {.seq = UINT64_MAX};
 
-static struct {
-  uint64_t version;
-  uint64_t seq;
-  uint64_t maps;
-  const struct page *page;
-  union slot slot;
-} reached;
-
-/* Pages mapped so far: another one may come to lie where one was */
-static uint64_t maps;
+uint64_t page_maps;
 
 /* ================================================== */
 
 static void
 recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
 {
-  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_ACQUIRE);
+  const struct reached *r = &page_reached;
+  uint64_t version = __atomic_load_n(&r->version, __ATOMIC_ACQUIRE);
   union slot slot;
 
-  if (version % 2 || __atomic_load_n(&reached.page, __ATOMIC_RELAXED) != p ||
-      __atomic_load_n(&reached.seq, __ATOMIC_RELAXED) != seq ||
-      __atomic_load_n(&reached.maps, __ATOMIC_RELAXED) != __atomic_load_n(&maps, __ATOMIC_RELAXED))
+  if (version % 2 || __atomic_load_n(&r->page, __ATOMIC_RELAXED) != p ||
+      __atomic_load_n(&r->seq, __ATOMIC_RELAXED) != seq ||
+      __atomic_load_n(&r->maps, __ATOMIC_RELAXED) != __atomic_load_n(&page_maps, __ATOMIC_RELAXED))
     return;
 
-  copy_slot(&slot, &reached.slot);
+  copy_slot(&slot, &r->slot);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  if (__atomic_load_n(&reached.version, __ATOMIC_RELAXED) == version &&
+  if (__atomic_load_n(&r->version, __ATOMIC_RELAXED) == version &&
       slot.set.line.base_raw <= raw)
     *found = slot;
 }
@@ -107,18 +98,19 @@ recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
 static void
 remember(const struct page *p, uint64_t seq, const union slot *found)
 {
-  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_RELAXED);
+  struct reached *r = &page_reached;
+  uint64_t version = __atomic_load_n(&r->version, __ATOMIC_RELAXED);
 
-  if (version % 2 || !__atomic_compare_exchange_n(&reached.version, &version, version + 1, 0,
+  if (version % 2 || !__atomic_compare_exchange_n(&r->version, &version, version + 1, 0,
                                                   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
     return;
 
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  __atomic_store_n(&reached.page, p, __ATOMIC_RELAXED);
-  __atomic_store_n(&reached.seq, seq, __ATOMIC_RELAXED);
-  __atomic_store_n(&reached.maps, __atomic_load_n(&maps, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-  copy_slot(&reached.slot, found);
-  __atomic_store_n(&reached.version, version + 2, __ATOMIC_RELEASE);
+  __atomic_store_n(&r->page, p, __ATOMIC_RELAXED);
+  __atomic_store_n(&r->seq, seq, __ATOMIC_RELAXED);
+  __atomic_store_n(&r->maps, __atomic_load_n(&page_maps, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  copy_slot(&r->slot, found);
+  __atomic_store_n(&r->version, version + 2, __ATOMIC_RELEASE);
 }
 
 /* ================================================== */
@@ -268,7 +260,7 @@ page_map(struct vclock *c, const char *path, int writable)
   close(fd);
 
   if (rc == 0) {
-    __atomic_fetch_add(&maps, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&page_maps, 1, __ATOMIC_RELAXED);
     c->writable = writable;
     c->page = page;
   } else if (page) {
