@@ -84,7 +84,9 @@ def figures(pairs: Sequence[tuple[Errors, Errors]]) -> Iterator[Outcome]:
     typical_us = [(virtual.typical - native.typical) / NS_PER_US for virtual, native in pairs]
     yield against_limit(ERROR, typical_us, LIMIT_US, "us")
     # The size of the median: where runs scatter to both sides nothing is added.
-    added_us = abs(median((virtual.middle - native.middle) / NS_PER_US for virtual, native in pairs))
+    added_us = abs(
+        median((virtual.middle - native.middle) / NS_PER_US for virtual, native in pairs)
+    )
     yield Figure(BIAS, added_us, LIMIT_US, "limit", "us", "lower", 1.0, len(pairs))
 
 
