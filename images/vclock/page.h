@@ -64,16 +64,30 @@ void page_unmap(struct vclock *c);
    negative errno; *since is when it took effect. */
 int page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since);
 
-/* Copy the set that held at raw, or the oldest of the last PAGE_DEPTH.  Returns its
+/* page_read.c.  Copy the set that held at raw, or the oldest of the last PAGE_DEPTH.  Returns its
    number. */
 uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
 
 /* The wall clock at any instant, by the set that held then */
 int64_t page_read_any(const struct page *p, int64_t raw);
-void page_tell_any(const struct page *p, int64_t raw, struct timespec *ts);
+
+/* The same for clock_gettime(): ts is raw as the kernel tells it and becomes the wall
+   clock, offset is what a time namespace adds to raw */
+void page_tell(const struct page *p, const struct timespec *offset, struct timespec *ts);
 
 /* Bring a set on to raw with what was found of set number seq before */
 void page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw);
+
+/* Copy a place that may be written meanwhile, or write one that may be read */
+static inline void
+page_copy_slot(union slot *to, const union slot *from)
+{
+  unsigned int i;
+
+  for (i = 0; i < sizeof to->words / sizeof *to->words; i++)
+    __atomic_store_n(&to->words[i], __atomic_load_n(&from->words[i], __ATOMIC_RELAXED),
+                     __ATOMIC_RELAXED);
+}
 
 /* page_wait.c.  Wake all who sleep on the page, after a change. */
 void page_wake(const struct page *p);
@@ -174,38 +188,6 @@ page_read(const struct page *p, int64_t raw)
     return l.base_wall + d + line_gain(&l, d);
 
   return page_read_any(p, raw);
-}
-
-/* The same with instants in two parts; offset is what a time namespace adds to raw.
-   Nearly always the clock shows the raw seconds and nanoseconds, shifted by some that
-   do not depend on them and so are ready when they arrive, and a small gain: nothing
-   is left to divide. */
-
-static inline void
-page_tell(const struct page *p, const struct timespec *raw_ts, const struct timespec *offset,
-          struct timespec *ts)
-{
-  int64_t whole = (raw_ts->tv_sec - offset->tv_sec) * NS_PER_S - offset->tv_nsec, s, ns;
-  struct line l;
-  uint64_t d;
-
-  if (LIKELY(page_peek(p, &l))) {
-    /* The nanoseconds are what comes last */
-    d = raw_ts->tv_nsec + (whole - l.base_raw);
-    s = raw_ts->tv_sec + (l.shift_s - offset->tv_sec);
-    ns = raw_ts->tv_nsec + (l.shift_ns - offset->tv_nsec) + line_gain(&l, d);
-    if (ns >= NS_PER_S) {
-      ns -= NS_PER_S;
-      s++;
-    }
-    if (LIKELY(d < l.span && (uint64_t)ns < NS_PER_S)) {
-      ts->tv_sec = s;
-      ts->tv_nsec = ns;
-      return;
-    }
-  }
-
-  page_tell_any(p, whole + raw_ts->tv_nsec, ts);
 }
 
 #endif

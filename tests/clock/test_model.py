@@ -142,11 +142,11 @@ int64_t reach(const struct vclock *c, int64_t raw, int64_t wall);
 int64_t
 tell(const struct vclock *c, int64_t raw, int64_t offset)
 {
-  struct timespec parts, offset_parts, ts;
+  struct timespec ts, offset_parts;
 
-  model_split(raw + offset, &parts);
+  model_split(raw + offset, &ts);
   model_split(offset, &offset_parts);
-  page_tell(c->page, &parts, &offset_parts, &ts);
+  page_tell(c->page, &offset_parts, &ts);
   return ts.tv_nsec < 0 || ts.tv_nsec >= NS_PER_S ? -1 : ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
