@@ -34,7 +34,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which; 
 
 
 def bench(names: Names = None, list_them: List = False, json: Json = False) -> None:
-    """Run the benchmarks: about six minutes. A missed target is shown, and is no failure."""
+    """Run the benchmarks: about twelve minutes. A missed target is shown, and is no failure."""
     wanted = named(names or BENCHMARKS)
     if strangers := unknown(sorted(wanted)):
         known = ", ".join([*SETS, *BENCHMARKS])
