@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from booking.config import read_settings
+from ntplab.oscillator_planner import oscillator_seed
 from ntplab.plan import Plan
 from ntplab.planner import make_plan
 from ntplab.scenario import parse_scenario

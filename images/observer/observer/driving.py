@@ -20,6 +20,8 @@ from .output import Emit
 from .pages import ClockPage, PageError
 from .strobing import Steppable, move
 
+Document = Mapping[str, Any]
+
 AT_ONCE_S = 0.0
 """How long to wait for a clock that a command is at work on: it is looked at again next turn."""
 
@@ -47,13 +49,15 @@ class Driven:
     def turn(self, lab_ns: int, emit: Emit) -> int:
         """Follow what is asked at `lab_ns`; when it has to be looked at again."""
         following_ns = (lab_ns // STEP_NS + 1) * STEP_NS
+        held, told = None, list[Document]()
         try:
             with self.file.locked(AT_ONCE_S):
-                held = self._follow(lab_ns, emit)
+                held = self._follow(lab_ns, told.append)
+            self.trouble = None
         except (HoldingError, PageError, OSError) as error:
-            self._tell_trouble(str(error), lab_ns, emit)
-            return following_ns
-        self.trouble = None
+            self._tell_trouble(str(error), lab_ns, told.append)
+        for document in told:  # unlocked: whoever reads them may take its time
+            emit(document)
         if held is None or held.strobe is None:
             return following_ns
         return min(following_ns, held.strobe.next_turn_ns(lab_ns))
@@ -141,12 +145,12 @@ class Driver:
                 due_ns = self.turn()
 
 
-def in_force_document(node: str, held: Held, lab_ns: int) -> Mapping[str, Any]:
+def in_force_document(node: str, held: Held, lab_ns: int) -> Document:
     """From `lab_ns` on the main process goes by this."""
     return {"t": "oscillator", "lab_ns": lab_ns, "node": node, "models": held.models()}
 
 
-def late_document(node: str, lab_ns: int, steps: int) -> Mapping[str, Any]:
+def late_document(node: str, lab_ns: int, steps: int) -> Document:
     """`steps` steps were missed; the oscillator stayed at what it was before."""
     seconds = steps * STEP_NS / NS_PER_S
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 NS_PER_S = 1_000_000_000
 STEP_NS = 100_000_000
@@ -139,6 +140,7 @@ def walk(seed: int, step: int) -> float:
     return at_left if step == left else at_right
 
 
+@lru_cache(maxsize=4096)  # the next step shares nearly all of them with this one
 def normal(seed: int, index: int) -> float:
     """Number `index` of the standard normal numbers that `seed` stands for (Box and Muller)."""
     from hashlib import blake2b  # by who needs it: most one-shot commands do not
