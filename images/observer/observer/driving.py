@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .config import NodeConfig
-from .holding import Held, HeldFile, HoldingError
+from .holding import BusyError, Held, HeldFile, HoldingError
 from .oscillator import NS_PER_S, SCALED_PER_PPM, STEP_NS
 from .output import Emit
 from .pages import ClockPage, PageError
@@ -23,7 +23,11 @@ from .strobing import Steppable, move
 Document = Mapping[str, Any]
 
 AT_ONCE_S = 0.0
-"""How long to wait for a clock that a command is at work on: it is looked at again next turn."""
+"""A clock that a command is at work on is not waited for,"""
+AGAIN_NS = 5_000_000
+"""but looked at again soon;"""
+BUSY_NS = NS_PER_S
+"""that it takes longer than this is worth telling."""
 
 
 class Drivable(Steppable, Protocol):
@@ -44,6 +48,7 @@ class Driven:
     """what was set last; None: nothing yet, or somebody else set it since"""
     step: int | None = None
     """the last step that it followed"""
+    busy_since_ns: int | None = None
     trouble: str | None = None
 
     def turn(self, lab_ns: int, emit: Emit) -> int:
@@ -53,7 +58,12 @@ class Driven:
         try:
             with self.file.locked(AT_ONCE_S):
                 held = self._follow(lab_ns, told.append)
-            self.trouble = None
+            self.trouble = self.busy_since_ns = None
+        except BusyError as error:
+            following_ns = lab_ns + AGAIN_NS
+            self.busy_since_ns = self.busy_since_ns or lab_ns
+            if lab_ns - self.busy_since_ns >= BUSY_NS:
+                self._tell_trouble(str(error), lab_ns, told.append)
         except (HoldingError, PageError, OSError) as error:
             self._tell_trouble(str(error), lab_ns, told.append)
         for document in told:  # unlocked: whoever reads them may take its time

@@ -29,6 +29,10 @@ class HoldingError(Exception):
     """The file cannot be used, or not in time; says which and why."""
 
 
+class BusyError(HoldingError):
+    """Another process holds the lock."""
+
+
 @dataclass(frozen=True)
 class Jump:
     """A strobe's jump that is under way: `to_ns` from home, divergence `before_ns` before it."""
@@ -118,7 +122,7 @@ class HeldFile:
 
     @contextmanager
     def locked(self, within_s: float = LOCKED_WITHIN_S) -> Iterator[None]:
-        """Keep all others from changing it. Raises `HoldingError` if one does for too long."""
+        """Keep all others from changing it. Raises `BusyError` if one does for too long."""
         directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._take(directory, within_s)
@@ -134,7 +138,7 @@ class HeldFile:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     what = f"another command has been at it for {within_s:g} s"
-                    raise HoldingError(f"{self.path}: {what}") from None
+                    raise BusyError(f"{self.path}: {what}") from None
             time.sleep(PAUSE_S)
 
     def wait_until_taken_up(self, generation: int, within_s: float = LOCKED_WITHIN_S) -> None:

@@ -92,7 +92,7 @@ def drift(
     _bend(lab, server, "drift", _quantity(parse_ppm, value))
 
 
-@app.command("wander")
+@app.command("wander", context_settings=VALUE_MAY_BE_NEGATIVE)
 def wander(
     server: Node,
     value: Annotated[
@@ -104,6 +104,7 @@ def wander(
         typer.Option(min=0, help="What it is drawn from.", show_default="the clock's own"),
     ] = None,
     lab: LabName = None,
+    json: Json = False,
 ) -> None:
     """Let the oscillator's frequency walk at random.
 
@@ -112,10 +113,10 @@ def wander(
     """
     per_second_ppm = _not_below("VALUE", _quantity(parse_ppm, value), 0.0, "0.05ppm")
     plan = WanderPlan(per_second_ppm, seed)
-    _told(server, plan.words(), let_wander(_handle(lab), server, plan))
+    _told(server, "wander", let_wander(_handle(lab), server, plan), json=json)
 
 
-@app.command("temperature")
+@app.command("temperature", context_settings=VALUE_MAY_BE_NEGATIVE)
 def temperature(
     server: Node,
     value: Annotated[
@@ -125,13 +126,14 @@ def temperature(
     period: Annotated[str, typer.Option(help="From peak to peak, at least 1s.")] = "10m",
     phase: Annotated[str, typer.Option(help="How far into its period it begins.")] = "0s",
     lab: LabName = None,
+    json: Json = False,
 ) -> None:
     """Let the oscillator's frequency follow a sinusoid, as it follows the temperature."""
     amplitude_ppm = _not_below("VALUE", _quantity(parse_ppm, value), 0.0, "2ppm")
     period_ns = _not_below("--period", _quantity(parse_duration_ns, period), NS_PER_S, "1s or more")
     phase_ns = _not_below("--phase", _quantity(parse_duration_ns, phase), 0, "150s")
     plan = TemperaturePlan(amplitude_ppm, period_ns, phase_ns)
-    _told(server, plan.words(), let_temperature(_handle(lab), server, plan))
+    _told(server, "temperature", let_temperature(_handle(lab), server, plan), json=json)
 
 
 @app.command("strobe", context_settings=VALUE_MAY_BE_NEGATIVE)
@@ -145,6 +147,7 @@ def strobe(
         str | None, typer.Option("--for", metavar="TEXT", help="End after so long.")
     ] = None,
     lab: LabName = None,
+    json: Json = False,
 ) -> None:
     """Make a clock jump by VALUE and back, again and again.
 
@@ -156,7 +159,7 @@ def strobe(
     )
     for_ns = for_ and _not_below("--for", _quantity(parse_duration_ns, for_), 1, "10s")
     plan = StrobePlan(by_ns, period_ns, for_ns or None)
-    _told(server, plan.words(), let_strobe(_handle(lab), server, plan))
+    _told(server, "strobe", let_strobe(_handle(lab), server, plan), json=json)
 
 
 @app.command("steady")
@@ -166,6 +169,7 @@ def steady(
         list[Model] | None, typer.Argument(metavar="[MODEL]...", help="Which; all by default.")
     ] = None,
     lab: LabName = None,
+    json: Json = False,
 ) -> None:
     """End wander, temperature and strobe; the constant drift is left.
 
@@ -173,7 +177,7 @@ def steady(
     has gained or lost meanwhile stays.
     """
     names = [model.value for model in models or ()]
-    _told(server, "steady", make_steady(_handle(lab), server, names))
+    _told(server, "steady", make_steady(_handle(lab), server, names), json=json)
 
 
 @app.command("freeze")
@@ -221,11 +225,16 @@ def _bend(lab: str | None, server: str, action: str, value: int | float | None) 
     out.next("./ntplab clock show")
 
 
-def _told(server: str, what: str, answer: Any) -> None:
+def _told(server: str, verb: str, answer: Any, *, json: bool) -> None:
+    """Say what the oscillator does now, as it was read back."""
+    if json:
+        out.json({"schema": 1, **answer})
+        return
     clock = answer["nodes"][server]
+    models = models_in_words(clock["models"]) or "no wander, temperature or strobe"
     error = format_ppm(round(clock["drift_ppm"], 3))
     divergence = format_divergence(clock["divergence_ns"])
-    out.step(f"{server}: {what} in force, oscillator now {error}, divergence {divergence}")
+    out.step(f"{server}: {verb} in force: {models}; oscillator {error}, divergence {divergence}")
     out.next("./ntplab clock show")
 
 

@@ -94,7 +94,7 @@ class Narrator:
                 return f"  buyers buy for {span}"
             case PhaseEnded():
                 return f"phase {event.phase}: done"
-            case OscillatorLate():
+            case OscillatorLate() if event.seconds >= 1 or self._out.verbose:
                 return f"  {event.node}: its oscillator stood still for {event.seconds:.1f} s"
             case OscillatorTrouble():
                 return f"  {event.node}: its oscillator does not do what it should: {event.error}"
