@@ -58,7 +58,7 @@ def test_a_clock_that_nobody_steers_gains_the_integral_of_its_models(
     wander: Run, node: str
 ) -> None:
     """By the sampled divergence and what events.jsonl says of the models, nothing else."""
-    directory, results = wander
+    directory, _ = wander
     models = in_force(directory, "free", node)["oscillator"]
     walk = models["wander"] and Wander(**models["wander"])
     sinusoid = models["temperature"] and Temperature(**models["temperature"])
