@@ -101,7 +101,9 @@ def wander(
     ],
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="What it is drawn from.", show_default="the clock's own"),
+        typer.Option(
+            min=0, metavar="N", help="What it is drawn from.", show_default="the clock's own"
+        ),
     ] = None,
     lab: LabName = None,
     json: Json = False,
@@ -123,12 +125,20 @@ def temperature(
         str,
         typer.Argument(metavar="VALUE", help="How far to either side: 2ppm. 0 ends it."),
     ],
-    period: Annotated[str, typer.Option(help="From peak to peak, at least 1s.")] = "10m",
-    phase: Annotated[str, typer.Option(help="How far into its period it begins.")] = "0s",
+    period: Annotated[
+        str, typer.Option(metavar="TIME", help="From peak to peak, at least 1s.")
+    ] = "10m",
+    phase: Annotated[
+        str, typer.Option(metavar="TIME", help="How far into its period it begins.")
+    ] = "0s",
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Let the oscillator's frequency follow a sinusoid, as it follows the temperature."""
+    """Let the oscillator's frequency follow a sinusoid.
+
+    So it follows the temperature of a day, or of an air conditioner. It is on its way up at the
+    start of its period.
+    """
     amplitude_ppm = _not_below("VALUE", _quantity(parse_ppm, value), 0.0, "2ppm")
     period_ns = _not_below("--period", _quantity(parse_duration_ns, period), NS_PER_S, "1s or more")
     phase_ns = _not_below("--phase", _quantity(parse_duration_ns, phase), 0, "150s")
@@ -141,10 +151,10 @@ def strobe(
     server: Node,
     value: Span,
     period: Annotated[
-        str, typer.Option(help="From one jump out to the next, 20ms or more.")
+        str, typer.Option(metavar="TIME", help="From one jump out to the next, 20ms or more.")
     ] = "2s",
     for_: Annotated[
-        str | None, typer.Option("--for", metavar="TEXT", help="End after so long.")
+        str | None, typer.Option("--for", metavar="TIME", help="End after so long.")
     ] = None,
     lab: LabName = None,
     json: Json = False,
