@@ -70,11 +70,13 @@ class OscillatorPlan:
 
 
 STEADY = OscillatorPlan()
+MODELS = ("wander", "temperature", "strobe")
+"""What an oscillator does over time, as the observer calls it."""
 
 
 def models_in_words(models: Mapping[str, Any]) -> str:
     """What `show` of the observer says an oscillator does beside its drift; empty if nothing."""
-    wander, temperature, strobe = (models[key] for key in ("wander", "temperature", "strobe"))
+    wander, temperature, strobe = (models[key] for key in MODELS)
     parts: list[WanderPlan | TemperaturePlan | StrobePlan] = []
     if wander:
         parts.append(WanderPlan(wander["per_second_ppm"], wander["seed"]))

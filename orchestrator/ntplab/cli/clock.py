@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -19,7 +18,7 @@ from ..faults import (
     reset_clocks,
     show_clocks,
 )
-from ..oscillator import StrobePlan, TemperaturePlan, WanderPlan, models_in_words
+from ..oscillator import MODELS, StrobePlan, TemperaturePlan, WanderPlan, models_in_words
 from ..units import NS_PER_MS, NS_PER_S, format_duration, format_ppm, parse_duration_ns, parse_ppm
 from .options import Json, LabName, connect, lab_handle, pick_lab
 from .output import out
@@ -36,14 +35,6 @@ app = typer.Typer(help="Look at the clocks of a running lab, and bend them.")
 Node = Annotated[str, typer.Argument(metavar="SERVER", help="A server, a time server or db.")]
 Nodes = Annotated[list[str] | None, typer.Argument(metavar="SERVER", help="Which; all by default.")]
 Span = Annotated[str, typer.Argument(metavar="VALUE", help="With its unit: -5s, 300ms.")]
-
-
-class Model(StrEnum):
-    """What an oscillator can do over time."""
-
-    WANDER = "wander"
-    TEMPERATURE = "temperature"
-    STROBE = "strobe"
 
 
 VALUE_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
@@ -176,7 +167,12 @@ def strobe(
 def steady(
     server: Node,
     models: Annotated[
-        list[Model] | None, typer.Argument(metavar="[MODEL]...", help="Which; all by default.")
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="wander, temperature or strobe; all by default.",
+            autocompletion=lambda: list(MODELS),
+        ),
     ] = None,
     lab: LabName = None,
     json: Json = False,
@@ -186,8 +182,10 @@ def steady(
     The oscillator goes back to its constant drift, a strobed clock goes home. What the wall clock
     has gained or lost meanwhile stays.
     """
-    names = [model.value for model in models or ()]
-    _told(server, "steady", make_steady(_handle(lab), server, names), json=json)
+    for model in models or ():
+        if model not in MODELS:
+            raise UsageError(f"no model {model!r} to end", hint=f"there are: {', '.join(MODELS)}")
+    _told(server, "steady", make_steady(_handle(lab), server, models or ()), json=json)
 
 
 @app.command("freeze")
