@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator" / "ntplab"
 # below it. A new part has to be put into its place here.
 STAGES = [
     {"__version__", "errors", "units", "paths", "labtime", "hostclock"},
-    {"events", "scenario"},
-    {"plan"},
+    {"events", "oscillator", "scenario"},
+    {"plan", "oscillator_planner"},
     {"planner", "topology", "timeline"},
     {"render"},
     {"driver"},
