@@ -18,6 +18,7 @@ from types import TracebackType
 
 import docker
 import pytest
+
 from ntplab.setup.images import proxies_of_this_process
 
 from .conftest_images import ENTER, Bench, Machine, host_raw_ns, wait_until
@@ -37,7 +38,7 @@ class Talker:
 
     def __init__(self, machine: Machine, *argv: str) -> None:
         self.argv = argv
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
         self._process = subprocess.Popen(
             ["docker", "exec", "-i", machine.docker_name, *argv],
             stdin=subprocess.PIPE,
@@ -69,6 +70,10 @@ class Talker:
             pytest.fail(f"{self.argv}: no answer within {ANSWER_WITHIN_S:g} s")
         self._errors.seek(0)
         pytest.fail(f"{self.argv} ended: {self._errors.read()}")
+
+    def has_answered(self) -> bool:
+        """Whether there is a line that nobody has heard yet."""
+        return not self._lines.empty()
 
     def ask(self, line: str) -> str:
         self.say(line)
@@ -162,7 +167,8 @@ def programs_machine() -> Iterator[Host]:
             files={"/etc/ntplab/secrets/db_password": "secret"},
         )
         wait_until(
-            "the machine's namespaces", lambda: machine.run("test", "-e", "/run/ntplab/timens")[0] == 0
+            "the machine's namespaces",
+            lambda: machine.run("test", "-e", "/run/ntplab/timens")[0] == 0,
         )
         with Talker(machine, "python3", "/programs/page.py") as page:
             yield Host(machine, page)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest_programs import DAY_NS, NS_PER_S, START_NS, Host, Talker, programs_machine
+from .conftest_programs import DAY_NS, NS_PER_S, START_NS, Host, Talker
 
 pytestmark = pytest.mark.docker
 
@@ -49,22 +49,16 @@ WAYS_TO_WAIT = {
 }
 
 
-@pytest.fixture(scope="module")
-def shared_host() -> Iterator[Host]:
-    with programs_machine() as host:
-        yield host
-
-
 @pytest.fixture
-def host(shared_host: Host) -> Host:
-    shared_host.start_over()
-    return shared_host
+def host(programs_host: Host) -> Host:
+    programs_host.start_over()
+    return programs_host
 
 
 @pytest.fixture(scope="module", params=PROGRAMS)
-def running(request: pytest.FixtureRequest, shared_host: Host) -> Iterator[tuple[str, Talker]]:
+def running(request: pytest.FixtureRequest, programs_host: Host) -> Iterator[tuple[str, Talker]]:
     """Each program in turn, its name first."""
-    with shared_host.talk(*PROGRAMS[request.param]) as program:
+    with programs_host.talk(*PROGRAMS[request.param]) as program:
         yield request.param, program
 
 

@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from .conftest_images import ENTER, wait_until
-from .conftest_programs import DAY_NS, NS_PER_S, START_NS, Host, Talker, programs_machine
+from .conftest_programs import DAY_NS, NS_PER_S, START_NS, Host, Talker
 
 pytestmark = pytest.mark.docker
 
 WAIT_ERROR_S = 0.005
-WAIT_S = 0.5
 BACK_NS = NS_PER_S
 
-PSQL = ("psql", "-AtqX", "-v", "ON_ERROR_STOP=0", "-U", "postgres", "postgres")
+PSQL = ("psql", "-AtqX", "-U", "postgres", "postgres")
 REDIS_SOCKET = "/tmp/redis.sock"
 REDIS = ("redis-server", "--port", "0", "--unixsocket", REDIS_SOCKET, "--save", "")
 
@@ -50,16 +49,10 @@ CLIENTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def shared_host() -> Iterator[Host]:
-    with programs_machine() as host:
-        yield host
-
-
 @pytest.fixture
-def host(shared_host: Host) -> Host:
-    shared_host.start_over()
-    return shared_host
+def host(programs_host: Host) -> Host:
+    programs_host.start_over()
+    return programs_host
 
 
 # PostgreSQL
@@ -119,9 +112,9 @@ def test_a_row_is_dated_by_its_servers_clock(host: Host, psql: Talker) -> None:
 
 
 WAITS = {
-    "pg_sleep": f"SELECT pg_sleep({WAIT_S}), 'ended';",
-    "statement_timeout": "SELECT pg_sleep(1000);",
-    "lock_timeout": "BEGIN; LOCK TABLE contested;",
+    "pg_sleep": "SELECT pg_sleep({ms} / 1000.0);",
+    "statement_timeout": "SET statement_timeout = {ms}; SELECT pg_sleep(1000);",
+    "lock_timeout": "SET lock_timeout = {ms}; BEGIN; LOCK TABLE contested;",
 }
 
 
@@ -131,52 +124,62 @@ def test_waits_of_postgresql_end_on_time_and_as_it_counts_them(
 ) -> None:
     psql.say("CREATE TABLE IF NOT EXISTS contested (); BEGIN; LOCK TABLE contested;")
     assert psql.ask("SELECT 'locked';") == "locked"
-    assert waited_s(host, wait, lambda: None) >= WAIT_S - WAIT_ERROR_S
     # A step forward wakes nobody early: the timer underneath is monotonic.
-    assert waited_s(host, wait, lambda: host.step(DAY_NS)) >= WAIT_S - WAIT_ERROR_S
+    assert overtime_s(host, wait, lambda: host.step(DAY_NS)) >= -WAIT_ERROR_S
     # Set back, the wall time to wait for is further away, by just that much.
-    back_s = waited_s(host, wait, lambda: host.step(-BACK_NS))
-    assert back_s >= WAIT_S + BACK_NS / NS_PER_S - WAIT_ERROR_S
+    back_s = overtime_s(host, wait, lambda: host.step(-BACK_NS))
+    assert back_s >= BACK_NS / NS_PER_S - WAIT_ERROR_S
 
 
-def waited_s(host: Host, wait: str, bend: Callable[[], None]) -> float:
-    """How long a wait of WAIT_S takes when the clock is bent in the middle of it.
+def overtime_s(host: Host, wait: str, bend: Callable[[], None]) -> float:
+    """By how much a wait gets longer when the clock is bent in the middle of it.
 
-    In a session of its own: PostgreSQL leaves the alarm of an earlier timeout running, and one
+    A wait that was over before it could be bent proves nothing: a longer one is tried.
+    """
+    for asked_s in (0.5, 2.0, 8.0, 32.0):
+        with host.machine_talker(*PSQL) as session, host.machine_talker(*PSQL) as watcher:
+            if (took_s := bent_wait_s(session, watcher, wait, asked_s, bend)) is not None:
+                return took_s - asked_s
+    pytest.fail("no wait was long enough to be seen")
+
+
+def bent_wait_s(
+    session: Talker, watcher: Talker, wait: str, asked_s: float, bend: Callable[[], None]
+) -> float | None:
+    """How long a wait of `asked_s` took; None if it ended before the clock was bent.
+
+    The session is a fresh one: PostgreSQL leaves the alarm of an earlier timeout running, and one
     that comes after a step forward finds the next timeout due.
     """
-    timeout_ms = round(WAIT_S * 1000) if wait.endswith("timeout") else None
-    setting = f"SET {wait} = {timeout_ms};" if timeout_ms else ""
-    with host.machine_talker(*PSQL) as session:
-        backend = session.ask("SELECT pg_backend_pid();")
-        began_s = time.monotonic()
-        session.say(f"{setting} {WAITS[wait]}")
-        wait_until("the wait", lambda: is_waiting(host, backend))
-        bend()
-        session.say("SELECT 'over';")
-        while session.hear() != "over":
-            pass
-        return time.monotonic() - began_s
-
-
-def is_waiting(host: Host, backend: str) -> bool:
-    query = f"SELECT wait_event_type FROM pg_stat_activity WHERE pid = {backend}"
-    return host.machine.ok(*PSQL, "-c", query) in ("Timeout", "Lock")
+    backend = session.ask("SELECT pg_backend_pid();")
+    look = f"SELECT coalesce(wait_event_type, '-') FROM pg_stat_activity WHERE pid = {backend};"
+    assert watcher.ask(look) == "Client"
+    began_s = time.monotonic()
+    session.say(WAITS[wait].format(ms=round(asked_s * 1000)))
+    session.say("\\echo over")
+    while watcher.ask(look) not in ("Timeout", "Lock"):
+        if session.has_answered():
+            return None
+    bend()
+    in_time = not session.has_answered()
+    while session.hear() != "over":
+        pass
+    return time.monotonic() - began_s if in_time else None
 
 
 # Redis
 
 
 @pytest.fixture(scope="module")
-def redis(shared_host: Host) -> Callable[..., str]:
+def redis(programs_host: Host) -> Callable[..., str]:
     """Asks a Redis server that runs on the machine's clock."""
-    shared_host.start(*REDIS)
+    programs_host.start(*REDIS)
 
     def ask(*words: str) -> str:
-        return shared_host.machine.ok("redis-cli", "-s", REDIS_SOCKET, *words)
+        return programs_host.machine.ok("redis-cli", "-s", REDIS_SOCKET, *words)
 
     ping = ("redis-cli", "-s", REDIS_SOCKET, "PING")
-    wait_until("Redis", lambda: shared_host.machine.run(*ping) == (0, "PONG\n"))
+    wait_until("Redis", lambda: programs_host.machine.run(*ping) == (0, "PONG\n"))
     return ask
 
 
@@ -210,18 +213,16 @@ def test_keys_of_redis_expire_in_wall_time(host: Host, redis: Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def certificate(shared_host: Host) -> None:
+def certificate(programs_host: Host) -> None:
     """A self-signed certificate of a day, made at START_NS on the virtual clock, and its server."""
-    shared_host.start_over()
-    shared_host.inside(*MAKE_CERTIFICATE.split())
-    dates = shared_host.machine.ok(
-        "openssl", "x509", "-in", "/tmp/cert.pem", "-noout", "-dates"
-    )
+    programs_host.start_over()
+    programs_host.inside(*MAKE_CERTIFICATE.split())
+    dates = programs_host.machine.ok("openssl", "x509", "-in", "/tmp/cert.pem", "-noout", "-dates")
     assert "notBefore=Oct  1 12:0" in dates
     assert "notAfter=Oct  2 12:0" in dates
-    shared_host.start(*TLS_SERVER)
+    programs_host.start(*TLS_SERVER)
     look = ("curl", "-ks", f"https://localhost:{TLS_PORT}")
-    wait_until("the TLS server", lambda: shared_host.machine.run(*look)[0] == 0)
+    wait_until("the TLS server", lambda: programs_host.machine.run(*look)[0] == 0)
 
 
 @pytest.mark.parametrize("client", CLIENTS)

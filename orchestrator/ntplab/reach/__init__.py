@@ -1,4 +1,4 @@
-"""What the preload cannot reach: programs that would see the host's clock, named before they run."""
+"""What the preload cannot reach: programs on the host's clock, named before they run."""
 
 from .asking import listed, unreached_programs, warning_about
 

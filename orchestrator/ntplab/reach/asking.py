@@ -1,4 +1,4 @@
-"""Asks a running node which of its programs see the host's clock, by sending `inspector.py` there."""
+"""Asks a node which of its programs see the host's clock, by sending `inspector.py` there."""
 
 from __future__ import annotations
 

@@ -98,9 +98,17 @@ class Elf:
 
     def is_go(self) -> bool:
         """Go's linker leaves a note, or a section about the build, in every program."""
-        if any(_GO_NOTE == note[12:16] for note in self.content(_PT_NOTE)):
-            return True
-        return _GO_SECTION in self.section_names()
+        notes = (owner for notes in self.content(_PT_NOTE) for owner in _owners(notes))
+        return _GO_NOTE in notes or _GO_SECTION in self.section_names()
+
+
+def _owners(notes: bytes) -> Iterator[bytes]:
+    """The owner of each note of a segment of 4-byte notes."""
+    at = 0
+    while at + 12 <= len(notes):
+        owner, content = struct.unpack_from("=II", notes, at)
+        yield notes[at + 12 : at + 12 + owner]
+        at += 12 + -(-owner // 4) * 4 + -(-content // 4) * 4
 
 
 def why_unreached(path: str) -> str | None:

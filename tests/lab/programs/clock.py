@@ -8,19 +8,22 @@ import sys
 import threading
 import time
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 UUID_EPOCH_NS = 12_219_292_800 * 10**9  # from 1582-10-15 to 1970
 
 
 def tell() -> str:
-    moment = datetime.now(timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    moment = datetime.now(UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     readings = {
         "time_ns": (1, time.time_ns()),
         "time": (1000, int(time.time() * 1e6) * 1000),
         "clock_gettime_ns": (1, time.clock_gettime_ns(time.CLOCK_REALTIME)),
-        "datetime": (1000, (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000),
+        "datetime": (
+            1000,
+            (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000,
+        ),
         "gmtime": (10**9, int(time.mktime(time.localtime())) * 10**9),
         "uuid1": (1000, uuid.uuid1().time * 100 - UUID_EPOCH_NS),
     }
@@ -30,7 +33,7 @@ def tell() -> str:
 async def give_up(seconds: float) -> None:
     try:
         await asyncio.wait_for(asyncio.Event().wait(), seconds)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return
     raise AssertionError("nobody set the event")
 
