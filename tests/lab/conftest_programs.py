@@ -46,7 +46,7 @@ class Talker:
             stderr=self._errors,
             text=True,
         )
-        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -54,7 +54,7 @@ class Talker:
         assert self._process.stdout
         for line in self._process.stdout:
             self._lines.put(line.strip())
-        self._lines.put("")
+        self._lines.put(None)
 
     def say(self, line: str) -> None:
         assert self._process.stdin
@@ -64,8 +64,9 @@ class Talker:
     def hear(self) -> str:
         """The next line that is not empty."""
         try:
-            if line := self._lines.get(timeout=ANSWER_WITHIN_S):
-                return line
+            while (line := self._lines.get(timeout=ANSWER_WITHIN_S)) is not None:
+                if line:
+                    return line
         except Empty:
             pytest.fail(f"{self.argv}: no answer within {ANSWER_WITHIN_S:g} s")
         self._errors.seek(0)

@@ -1,4 +1,4 @@
-"""Python's clocks and ways of waiting. `now` and `wait WAY SECONDS` on stdin, see talking.py."""
+"""Python's clocks and ways of waiting: `now` or `wait WAY SECONDS` on stdin, answers on stdout."""
 
 import asyncio
 import queue
