@@ -235,6 +235,8 @@ def test_a_certificate_is_valid_by_the_virtual_clock(
         code, said = host.machine.run(ENTER, "sh", "-c", CLIENTS[client])
         return code, said.lower()
 
+    noon_ns = START_NS + DAY_NS // 2  # of the day that the certificate is valid for
+    host.set(noon_ns)
     code, said = verify()
     assert code == 0, said
     host.step(2 * DAY_NS)
@@ -245,6 +247,6 @@ def test_a_certificate_is_valid_by_the_virtual_clock(
     code, said = verify()
     assert code != 0
     assert "not yet valid" in said or "not_yet_valid" in said
-    host.set(START_NS + DAY_NS // 2)
+    host.set(noon_ns)
     code, said = verify()
     assert code == 0, said
