@@ -78,6 +78,15 @@ def test_exec_passes_exit_codes(standing: StandingLab) -> None:
     standing("exec", "paris", "--", "sh", "-c", "exit 7", exit_code=7)
 
 
+def test_exec_warns_of_programs_that_the_clock_does_not_reach(standing: StandingLab) -> None:
+    said = standing("exec", "paris", "--", "tini-static", "--version")
+    assert "warning: /usr/bin/tini-static is linked statically" in said
+    assert "it sees the host's clock" in said
+    assert "tini version" in said
+    assert "warning" not in standing("exec", "paris", "--", "date")
+    assert "warning" not in standing("exec", "observer", "--", "tini-static", "--version")
+
+
 def test_clocks_bend_by_hand(standing: StandingLab) -> None:
     standing.verb("clock", "step", "paris", "-1500ms")
     assert standing.divergence_s("paris") == pytest.approx(-1.5, abs=0.01)
