@@ -8,6 +8,7 @@ NtplabError
     ├── EngineError         Docker Engine is missing, stopped or refused
     │   └── EngineDenied        it runs, but this user may not use its socket
     ├── ImageError          an image could not be built
+    ├── DiskError           evidence could not be written
     ├── NodeError           a container died or never became ready
     └── FaultError          a fault was asked for and could not be seen in force
 """
@@ -93,6 +94,10 @@ class EngineDenied(EngineError):
 
 
 class ImageError(LabError):
+    pass
+
+
+class DiskError(LabError):
     pass
 
 

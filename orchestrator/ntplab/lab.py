@@ -193,6 +193,11 @@ class Lab:
         self._emit(NodeDied(self.now_ns(), info.node, info.exit_code, error.log_tail))
         return error
 
+    def check_observer(self) -> None:
+        """Raises what keeps the observer's samples from being recorded, if anything does."""
+        if self.observer_stream is not None:
+            self.observer_stream.check()
+
     def living(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(node for node in nodes if node not in self.dead)
 
@@ -220,8 +225,10 @@ class Lab:
     # taking down
 
     def down(self) -> None:
-        self._step("removing the lab")
-        self.driver.remove_lab(self.name)
+        try:
+            self._step("removing the lab")
+        finally:
+            self.driver.remove_lab(self.name)
 
     def _step(self, text: str) -> None:
         self._emit(LabStep(self.now_ns(), text))

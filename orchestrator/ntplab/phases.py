@@ -22,11 +22,19 @@ from .events import (
     PhaseMeasuring,
     PhaseStarted,
 )
-from .faults import check_dates, place_clocks, strike, switch_ntp
+from .faults import (
+    check_dates,
+    let_temperature,
+    let_wander,
+    place_clocks,
+    strike,
+    switch_ntp,
+)
 from .faults.handle import each
 from .lab import Lab
 from .plan import ClockSetting, FaultPlan, PhasePlan
-from .units import NS_PER_S, format_duration, format_ppm
+from .timeline import setting_in_words
+from .units import NS_PER_S, format_duration
 
 LEAD_NS = 300_000_000
 """From handing in a load to its first arrival: time for it to reach the buyers."""
@@ -90,8 +98,7 @@ class PhaseRunner:
         asked_ns = self.lab.now_ns()
         wanted = {s.node: (s.offset_ns, s.drift_ppm) for s in settings}
         seen = place_clocks(self.lab.handle, wanted)
-        for setting in settings:
-            self._tell_clock(phase, setting, asked_ns, seen)
+        each(settings, lambda setting: self._tell_clock(phase, setting, asked_ns, seen))
         steered = phase.steered if phase.ntp == "keep" else ()
         expected_ns = {s.node: s.offset_ns for s in settings if s.node not in steered}
         check_dates(self.lab.handle, expected_ns, DATE_TOLERANCE_NS)
@@ -99,16 +106,22 @@ class PhaseRunner:
     def _tell_clock(
         self, phase: PhasePlan, setting: ClockSetting, asked_ns: int, seen: Mapping[str, Any]
     ) -> None:
+        """Say where a clock is seen to be; first have its oscillator do what is not constant."""
+        if wander := setting.oscillator.wander:
+            seen = let_wander(self.lab.handle, setting.node, wander)
+        if temperature := setting.oscillator.temperature:
+            seen = let_temperature(self.lab.handle, setting.node, temperature)
         self.emit(
             FaultInForce(
                 self.lab.now_ns(),
                 setting.node,
                 "clock",
-                f"{format_duration(setting.offset_ns)} {format_ppm(setting.drift_ppm)}",
+                setting_in_words(setting),
                 asked_ns,
                 int(seen["lab_ns"]),
                 int(seen["divergence_ns"][setting.node]),
                 phase.name,
+                seen["nodes"][setting.node]["models"],
             )
         )
 
@@ -195,6 +208,7 @@ class PhaseRunner:
                 seen_ns,
                 struck.divergence_ns,
                 phase.name,
+                struck.oscillator,
             )
         )
 
@@ -214,3 +228,5 @@ class PhaseRunner:
         if time.monotonic() - self._looked_at >= LOOK_FOR_DEAD_S:
             self._looked_at = time.monotonic()
             self.lab.check_alive()
+            self.lab.check_observer()
+            self.buyers.check()

@@ -148,9 +148,7 @@ def write_rendered(plan: Plan, directory: RunDirectory) -> None:
     """Keep every rendered file (none holds a secret) as `rendered/<node>/<name>`."""
     for node, files in render_files(plan).items():
         for path, content in files.items():
-            target = directory.path / "rendered" / node / Path(path).name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            directory.write_bytes(f"rendered/{node}/{Path(path).name}", content)
 
 
 def lab_name(plan: Plan) -> str:

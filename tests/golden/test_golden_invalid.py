@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ntplab.analysis.expectations import check_expectation
+from ntplab.analysis import check_expectation, check_sweep_expectation
 from ntplab.errors import ScenarioError
-from ntplab.scenario import parse_scenario
+from ntplab.scenario import Checks, parse_experiment
 
 HERE = Path(__file__).resolve().parent / "invalid"
 CASES = sorted(HERE.glob("*.yaml"))
@@ -24,8 +24,9 @@ def test_there_are_cases() -> None:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_the_exact_words(path: Path) -> None:
+    checks = Checks(check_expectation, check_sweep_expectation)
     with pytest.raises(ScenarioError) as caught:
-        parse_scenario(path.read_text(), path.name, (), check_expectation)
+        parse_experiment(path.read_text(), path.name, (), checks)
     lines: list[str] = []
     for problem in caught.value.problems:
         lines += [str(problem), *([f"  hint: {problem.hint}"] if problem.hint else [])]

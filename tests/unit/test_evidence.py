@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import resource
+import signal
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntplab.errors import EvidenceError, UsageError
+from ntplab.errors import DiskError, EvidenceError, UsageError
 from ntplab.evidence import (
     TABLES,
     Evidence,
@@ -27,6 +32,7 @@ from ntplab.evidence import (
     seal,
     write_checksums,
 )
+from ntplab.evidence.files import append_whole, write_atomic
 
 STARTED = datetime(2026, 11, 22, 8, 30, 5, tzinfo=UTC)
 
@@ -262,3 +268,48 @@ def test_a_derived_file_renews_only_its_own_checksum(run: RunDirectory) -> None:
 def test_a_run_without_checksums_is_said_to_be_unfinished(run: RunDirectory) -> None:
     run.write_derived("results.json", "{}")
     assert "SHA256SUMS is missing" in check_checksums(run)[0]
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_line(tmp_path: Path) -> None:
+    run = RunDirectory.create_at(tmp_path / "run")
+    (run.evidence / "clock.jsonl").symlink_to("/dev/full")
+    spool = SpoolWriter(run)
+    with pytest.raises(
+        DiskError, match=r"clock\.jsonl: cannot be written: No space left"
+    ) as raised:
+        spool.append("clock", [{"lab_ns": 1, "node": "paris"}])
+    with contextlib.suppress(DiskError):
+        spool.close()
+    assert raised.value.hint.startswith("free some space")
+    assert raised.value.exit_code == 5
+
+
+def test_what_does_not_fit_is_left_out_whole(tmp_path: Path) -> None:
+    """A file size limit writes what fits of a line, as a disk that fills up does."""
+    path = tmp_path / "lines"
+    append_whole(path, b"first\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            append_whole(path, b"second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == b"first\n"
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.json"
+    write_atomic(path, b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError):
+        write_atomic(path, b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("results.json", b"old")]

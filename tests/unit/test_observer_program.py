@@ -24,20 +24,6 @@ DRIFT = 50e-6
 """How fast lyon is."""
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """libvclockmodel.so, built from images/vclock."""
-    build = tmp_path_factory.mktemp("vclock")
-    made = subprocess.run(
-        ["make", "-s", "-C", str(REPOSITORY / "images/vclock"), f"B={build}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    return build / "libvclockmodel.so"
-
-
 class Observer:
     """Two clocks in a directory, and the program run on them."""
 
@@ -317,3 +303,23 @@ def test_wait_ntp_says_which_chronyd_does_not_answer(observer: Observer, tmp_pat
     done = observer.run("wait-ntp", "--timeout-s=0.2", "lyon")
     assert done.returncode == 1
     assert "lyon: not there after 0.2 s: chronyd does not answer" in done.stderr
+
+
+def test_place_puts_every_clock_where_it_shall_be_in_one_go(running: Observer) -> None:
+    running("freeze", "lyon")
+    document = running("place", "lyon=-3000000000,-80.5", "paris=250,0")
+    assert document["t"] == "place"
+    nodes = document["nodes"]
+    assert nodes["lyon"]["divergence_ns"] == pytest.approx(-3 * S, abs=S * 0.01)
+    assert nodes["lyon"]["drift_ppm"] == pytest.approx(-80.5)
+    assert nodes["paris"]["divergence_ns"] == 250
+    later = running("show")["nodes"]["lyon"]
+    assert later["wall_ns"] > nodes["lyon"]["wall_ns"], "it runs again"
+
+
+@pytest.mark.parametrize("clock", ["lyon", "lyon=1", "lyon=x,0", "nice=1,0"])
+def test_place_refuses_what_it_cannot_read(running: Observer, clock: str) -> None:
+    done = running.run("place", "paris=9000000000,0", clock)
+    assert done.returncode == 2
+    assert clock.split("=")[0] in done.stderr
+    assert abs(running("show")["nodes"]["paris"]["divergence_ns"]) < S, "nothing was bent"

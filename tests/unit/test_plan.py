@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from buyers.arrivals import draw_arrivals
 from buyers.load import parse_load
 from buyers.seats import seat_name
+from ntplab.errors import ScenarioError
 from ntplab.plan import LoadPlan, Plan, load_json
 from ntplab.planner import UPTIME_S_MAX, UPTIME_S_MIN, make_plan
 from ntplab.scenario import parse_scenario
@@ -235,3 +236,37 @@ def test_the_estimate_covers_the_phases() -> None:
     assert estimate_ns(plan()) > 30 * NS_PER_S
     longer = estimate_ns(plan("phases.one.duration=1h"))
     assert longer - estimate_ns(plan()) == (3600 - 12) * NS_PER_S
+
+
+def test_trials_are_phases_of_their_own_with_arrivals_and_seats_of_their_own() -> None:
+    made = plan("phases.two.trials=3")
+    assert [phase.name for phase in made.phases] == ["one", "two.1", "two.2", "two.3", "three"]
+    trials = made.phases[1:4]
+    assert {(phase.trial_of, phase.ntp, phase.steered) for phase in trials} == {
+        ("two", "on", ("paris", "lyon", "marseille"))
+    }
+    assert [phase.trial for phase in trials] == [1, 2, 3]
+    assert len({phase.seed for phase in made.phases}) == 5
+    seats = [seat for phase in made.phases for load in phase.load
+             for seat in range(load.first_seat, load.first_seat + load.seats)]  # fmt: skip
+    assert len(seats) == len(set(seats))
+    assert plan("phases.two.trials=1") == plan()
+    assert plan("phases.two.trials=3") == made
+    assert plan("phases.two.trials=3", "seed=2").phases[2].seed != trials[1].seed
+
+
+@pytest.mark.parametrize(
+    ("faults", "changes", "said"),
+    [
+        ("{at: 1s, server: lyon, kind: kill}", [], "stays dead"),
+        ("{at: 1s, server: lyon, kind: ntp-off}", ["phases.two.ntp=keep"], "switches it back"),
+        ("{at: 1s, server: lyon, kind: step, value: 1s}", [], "no trial sets it back"),
+    ],
+)
+def test_trials_that_could_not_begin_alike_are_refused(
+    faults: str, changes: list[str], said: str
+) -> None:
+    settings = ["phases.two.trials=2", f"phases.two.faults=[{faults}]", *changes]
+    with pytest.raises(ScenarioError, match=said):
+        plan(*settings)
+    assert plan(*settings[1:]).phases[1].faults

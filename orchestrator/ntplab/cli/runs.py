@@ -70,9 +70,10 @@ def show(run: Which = "latest", runs: Runs = Path("runs"), json: Json = False) -
 def compare(
     first: One, second: Other = "latest", runs: Runs = Path("runs"), json: Json = False
 ) -> None:  # fmt: skip
-    """Line up two runs, or two sweeps: what their scenarios and their figures differ in.
+    """Line up two runs or two sweeps, scenario and figures.
 
-    Exits with 0 whatever differs.
+    Says what their scenarios differ in, and whether chance may account for the difference of two
+    rates. Exits with 0 whatever differs.
     """
     one, other = find_run(first, runs), find_run(second, runs)
     comparison = compare_runs(one, other)

@@ -19,8 +19,8 @@ def collect_logs(driver: Driver, lab: str, nodes: Iterable[str], directory: Path
     missing = []
     for node in nodes:
         target = directory / node
-        target.mkdir(parents=True, exist_ok=True)
         try:
+            target.mkdir(parents=True, exist_ok=True)
             with (target / "container.log").open("wb") as log:
                 for chunk in driver.logs(lab, node, stdout=False, stderr=True):
                     log.write(chunk)
@@ -28,4 +28,6 @@ def collect_logs(driver: Driver, lab: str, nodes: Iterable[str], directory: Path
                 (target / Path(name).name).write_bytes(content)
         except NtplabError as error:
             missing.append(f"{node}: {error.message}")
+        except OSError as error:
+            missing.append(f"{node}: {target}: {error.strerror}")
     return missing

@@ -68,8 +68,12 @@ class Stream:
     def ended(self) -> bool:
         return not self._thread.is_alive()
 
+    def check(self) -> None:
+        """Raises what broke the stream, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
     def join(self, timeout_s: float) -> None:
         """Wait for the end of the output. Raises what broke the stream, if anything did."""
         self._thread.join(timeout_s)
-        if self._failure is not None:
-            raise self._failure
+        self.check()

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from ..errors import EvidenceError, UsageError
 from .checksums import update_checksum
-from .files import write_atomic
+from .files import append_whole, write_atomic, writing
 from .manifest import Manifest
 
 MANIFEST = "manifest.json"
@@ -65,7 +65,8 @@ class RunDirectory:
             raise UsageError(
                 f"{path}: already exists and is not empty", hint="name a new directory"
             )
-        (path / EVIDENCE).mkdir(parents=True)
+        with writing(path):
+            (path / EVIDENCE).mkdir(parents=True)
         return cls(path)
 
     @classmethod
@@ -106,6 +107,13 @@ class RunDirectory:
             where = ".".join(str(part) for part in first["loc"])
             raise EvidenceError(f"{path}: damaged: {where}: {first['msg']}") from error
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file of the run that nothing hangs on: a kill may leave half of it."""
+        target = self.path / name
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
     def write_text(self, name: str, text: str) -> None:
         """Write or replace a file of the run (path relative to it), atomically."""
         write_atomic(self.path / name, text.encode())
@@ -122,13 +130,14 @@ class RunDirectory:
     def append_event(self, record: Mapping[str, Any]) -> None:
         """Append one line to events.jsonl, at once: `Event.record()`, with lab_ns and event."""
         line = json.dumps(record, separators=(",", ":"))
-        with self._events_lock, (self.path / EVENTS).open("ab") as file:
-            file.write(line.encode() + b"\n")
+        path = self.path / EVENTS
+        with self._events_lock, writing(path):
+            append_whole(path, line.encode() + b"\n")
 
     def sync_events(self) -> None:
         """fsync events.jsonl."""
         if (self.path / EVENTS).exists():
-            with (self.path / EVENTS).open("ab") as file:
+            with writing(self.path / EVENTS), (self.path / EVENTS).open("ab") as file:
                 os.fsync(file.fileno())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow.parquet as pq
 
-from .files import publish
+from .files import publish, removed_on_failure, writing
 from .reader import Evidence
 from .rundir import RunDirectory
 from .schema import TABLES
@@ -33,10 +33,11 @@ def _seal_table(run: RunDirectory, evidence: Evidence, table: str) -> int:
         return int(pq.read_metadata(target).num_rows)
     temporary = target.with_name(f".{target.name}.tmp")
     rows = 0
-    with pq.ParquetWriter(temporary, TABLES[table], compression="zstd") as writer:
-        for batch in evidence.batches(table, rows=ROW_GROUP_ROWS):
-            writer.write_batch(batch)
-            rows += batch.num_rows
-    publish(temporary, target)
+    with writing(target), removed_on_failure(temporary):
+        with pq.ParquetWriter(temporary, TABLES[table], compression="zstd") as writer:
+            for batch in evidence.batches(table, rows=ROW_GROUP_ROWS):
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        publish(temporary, target)
     spool.unlink(missing_ok=True)
     return rows

@@ -6,10 +6,11 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from .files import sync_folder
+from .files import sync_folder, write_whole, writing
 from .rundir import RunDirectory
 from .schema import TABLES, to_row
 
@@ -18,7 +19,8 @@ class SpoolWriter:
     """Appends rows to `evidence/<table>.jsonl`. Safe to use from several threads.
 
     A batch reaches the kernel in one write, so a killed orchestrator loses nothing that
-    `append` returned from; `sync` makes it survive a power cut too.
+    `append` returned from; `sync` makes it survive a power cut too. A batch for which there is
+    no room is left out whole, and `DiskError` raised.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -37,25 +39,28 @@ class SpoolWriter:
             return 0
         with self._locks[table]:
             file = self._open(table)
-            file.write(("\n".join(lines) + "\n").encode())
-            file.flush()
+            with writing(Path(file.name)):
+                write_whole(file.fileno(), ("\n".join(lines) + "\n").encode())
         return len(lines)
 
     def sync(self) -> None:
         """fsync every table and the events: call it at the end of a phase."""
-        for table, file in list(self._files.items()):
-            with self._locks[table]:
-                os.fsync(file.fileno())
-        sync_folder(self._run.evidence)
+        with writing(self._run.evidence):
+            for table, file in list(self._files.items()):
+                with self._locks[table]:
+                    os.fsync(file.fileno())
+            sync_folder(self._run.evidence)
         self._run.sync_events()
 
     def close(self) -> None:
         """`sync`, then close; writing again afterwards opens the files again."""
-        self.sync()
-        for table, file in list(self._files.items()):
-            with self._locks[table]:
-                file.close()
-                del self._files[table]
+        try:
+            self.sync()
+        finally:
+            for table, file in list(self._files.items()):
+                with self._locks[table]:
+                    file.close()
+                    del self._files[table]
 
     def __enter__(self) -> SpoolWriter:
         return self
@@ -71,5 +76,6 @@ class SpoolWriter:
     def _open(self, table: str) -> BinaryIO:
         if table not in self._files:
             path = self._run.evidence / f"{table}.jsonl"
-            self._files[table] = path.open("ab", buffering=1 << 20)
+            with writing(path):
+                self._files[table] = path.open("ab", buffering=0)
         return self._files[table]

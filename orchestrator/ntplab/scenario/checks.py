@@ -217,7 +217,7 @@ def _trials(phase: Phase, path: Path, sound: Salvaged) -> Iterator[Problem]:
     if phase.ntp == "keep" and kinds & {"ntp-off", "ntp-on"}:
         what = "a fault switches NTP and no trial switches it back"
         yield sound.problem((*path, "trials"), what, "write ntp: on or ntp: off in this phase")
-    bending = kinds & {"step", "offset", "drift", "freeze", "date"}
+    bending = kinds - {"thaw", "exec", "kill", "ntp-off", "ntp-on"}
     if phase.clocks == "keep" and bending and path[-1] != 0:
         what = "a fault bends a clock and no trial sets it back"
         yield sound.problem((*path, "trials"), what, "write clocks: true or clocks: skewed")

@@ -15,9 +15,34 @@ from pydantic import BaseModel
 
 from .. import units
 from ..paths import REPO_DIR
-from .faults import Exec, Freeze, Kill, NtpOff, NtpOn, SetDate, SetDrift, SetOffset, Step, Thaw
+from .faults import (
+    Exec,
+    Freeze,
+    Kill,
+    NtpOff,
+    NtpOn,
+    SetDate,
+    SetDrift,
+    SetOffset,
+    SetTemperature,
+    SetWander,
+    Steady,
+    Step,
+    Strobe,
+    Thaw,
+)
 from .models import Phase, Sampling, Scenario, Settle
-from .nodes import Database, MachineClock, Makestep, NtpDefaults, Server, ServerNtp, TimeServer
+from .nodes import (
+    Database,
+    MachineClock,
+    Makestep,
+    NtpDefaults,
+    Server,
+    ServerNtp,
+    Temperature,
+    TimeServer,
+    Wander,
+)
 from .sweep import Axis, Sweep
 from .workload import (
     CommitWait,
@@ -53,6 +78,8 @@ TITLES: dict[type[BaseModel], str] = {
     Unique: "Policy unique",
     Server: "Server",
     MachineClock: "Clock",
+    Wander: "Wander",
+    Temperature: "Temperature",
     ServerNtp: "NTP client",
     TimeServer: "Time server",
     Database: "Database",
@@ -71,6 +98,10 @@ FAULTS: tuple[type[BaseModel], ...] = (
     Step,
     SetOffset,
     SetDrift,
+    SetWander,
+    SetTemperature,
+    Strobe,
+    Steady,
     Freeze,
     Thaw,
     SetDate,
@@ -97,7 +128,9 @@ This page is generated from the models (`python -m ntplab.scenario.reference`).
 - **`--set key.path=value`** replaces or adds a value before the file is checked; elements of a
   list go by their name: `--set servers.lyon.clock.offset=0s`.
 - **Expectations** are `<path> <op> <value>` over results.json:
-  `phases.ntp-on.divergence.p99_abs_ns < 200us`.
+  `phases.ntp-on.divergence.p99_abs_ns < 200us`. Those of a sweep choose points first:
+  `points[skew<wait].phases.load.bookings.double_bookings == 0`, or `any`, `sum`, `mean`, `min`,
+  `max` of `(points[...]...)`.
 - A time server that restarts under another address is found again by chronyd only after
   minutes: chronyd keeps an address once it was resolved. A server that was cut off the time
   network and comes back is not affected.

@@ -25,6 +25,8 @@ def _key(value: object) -> object:
 
 
 def _keys(value: object) -> object:
+    if value == []:
+        raise ValueError("names no key: write one like servers.lyon.clock.offset")
     return [value] if isinstance(value, str) else value
 
 
@@ -38,7 +40,7 @@ class Axis(Model):
 
     name: Name = Field(description="what it is called in results and in `expect`")
     key: Annotated[
-        Annotated[tuple[Key, ...], Field(min_length=1, max_length=50)],
+        Annotated[tuple[Key, ...], Field(max_length=50)],
         BeforeValidator(_keys),
         WithJsonSchema({"anyOf": [_KEY_SCHEMA, {"type": "array", "items": _KEY_SCHEMA}]}),
     ] = Field(

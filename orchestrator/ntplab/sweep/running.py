@@ -24,7 +24,7 @@ from ..analysis import Results
 from ..analysis.sweep import judge_sweep, stored
 from ..analysis.sweep_results import SweepResults
 from ..driver.base import Driver
-from ..errors import EngineError, EvidenceError, LabError, NtplabError, UsageError
+from ..errors import DiskError, EngineError, EvidenceError, LabError, NtplabError, UsageError
 from ..events import (
     Emit,
     PointEnded,
@@ -185,8 +185,8 @@ class _Sitting:
         folder = RunDirectory.create_at(self.directory.path / name)
         try:
             attempt = self._play(point, folder, name, begun)
-        except EngineError:
-            raise
+        except (EngineError, DiskError):
+            raise  # no new lab mends these
         except NtplabError as error:
             self._fail(point, number, folder, name, error)
             return False
