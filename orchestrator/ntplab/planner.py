@@ -102,7 +102,7 @@ def _servers(scenario: Scenario, uptimes_s: dict[str, int]) -> Iterator[ServerPl
         yield ServerPlan(
             name=server.name,
             clock=_clock(server.clock, uptimes_s[server.name]),
-            daemon=server.ntp.daemon,
+            daemon=server.ntp.daemon or scenario.ntp.daemon,
             sources=sources,
             ntp_options=server.ntp.options,
             ntp_at_start=_ntp_at_start(scenario, server.name),

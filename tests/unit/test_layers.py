@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator" / "ntplab"
 STAGES = [
     {"__version__", "errors", "units", "paths", "labtime", "hostclock"},
     {"events", "scenario"},
-    {"plan"},
+    {"plan", "daemons"},
     {"planner", "topology", "timeline"},
     {"render"},
     {"driver"},

@@ -22,6 +22,10 @@ class ManifestNode(_Model):
     time_namespace_reason: str = ""
     image: str = ""
     image_digest: str = ""
+    ntp_daemon: str = ""
+    """chrony, ntpsec, openntpd or timesyncd; empty where none steers the clock"""
+    ntp_version: str = ""
+    """of its Debian package"""
 
 
 class Skew(_Model):

@@ -1,0 +1,56 @@
+"""NTP daemons side by side, where a run had more than one kind of them."""
+
+from __future__ import annotations
+
+from ..analysis import Results
+from ..analysis.results import PhaseResult, ServerSync
+from ..units import format_duration
+from .clock import format_divergence
+from .output import out
+
+COLUMNS = [
+    "phase",
+    "daemon",
+    "server",
+    "seconds\nto 1 ms",
+    "steady error\np50",
+    "steady error\np99",
+    "belief\np50 off by",
+    "belief\np99 off by",
+    "truth within\nits bound",
+]
+NOT_OFFERED = "not offered"
+
+
+def show_daemons(results: Results) -> None:
+    """Print how fast and how near each daemon steered, if there were several kinds."""
+    steered = [phase for phase in results.phases if phase.sync.measured]
+    if len({s.daemon for phase in steered for s in phase.sync.servers.values()}) < 2:
+        return
+    out.text("")
+    out.table(COLUMNS, [row for phase in steered for row in _rows(phase)])
+
+
+def _rows(phase: PhaseResult) -> list[tuple[str, ...]]:
+    servers = sorted(phase.sync.servers.items(), key=lambda item: (item[1].daemon, item[0]))
+    return [
+        (phase.name, sync.daemon, name, *_figures(sync)) for name, sync in servers if sync.measured
+    ]
+
+
+def _figures(sync: ServerSync) -> tuple[str, ...]:
+    seconds, coverage = sync.seconds_to_1ms, sync.bound_coverage
+    return (
+        "never" if seconds is None else f"{seconds:.1f}",
+        _length(sync.steady_p50_ns),
+        _length(sync.steady_p99_ns),
+        _length(sync.belief_error_p50_ns, NOT_OFFERED),
+        _length(sync.belief_error_p99_ns, NOT_OFFERED),
+        NOT_OFFERED if coverage is None else f"{coverage:.0%}",
+    )
+
+
+def _length(length_ns: int | None, missing: str = "?") -> str:
+    if length_ns is None:
+        return missing
+    return format_divergence(length_ns).lstrip("+") if length_ns else format_duration(0)
