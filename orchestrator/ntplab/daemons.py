@@ -26,6 +26,8 @@ class Daemon:
     """folder of log files; what it says on stderr is in the container's log anyway"""
     tells_belief: bool
     """whether it can be asked over the network what it believes"""
+    tells_bound: bool
+    """whether it also tells how far off it may be at most"""
     switches_sources: bool
     """whether it can be told that its sources are offline"""
     user: str
@@ -41,6 +43,7 @@ CHRONY = Daemon(
     files=(("chrony.conf.j2", "/etc/chrony/chrony.conf"),),
     logs="/var/log/chrony",
     tells_belief=True,
+    tells_bound=True,
     switches_sources=True,
     user="root",
 )
@@ -53,6 +56,7 @@ NTPSEC = Daemon(
     files=(("ntpsec.conf.j2", "/etc/ntpsec/ntp.conf"),),
     logs="/var/log/ntpsec",
     tells_belief=True,
+    tells_bound=True,
     switches_sources=False,
     user="root",
 )
@@ -68,6 +72,7 @@ OPENNTPD = Daemon(
     ),
     logs=None,
     tells_belief=True,
+    tells_bound=False,
     switches_sources=False,
     user="root",
 )
@@ -80,6 +85,7 @@ TIMESYNCD = Daemon(
     files=(("timesyncd.conf.j2", "/etc/systemd/timesyncd.conf"),),
     logs=None,
     tells_belief=False,
+    tells_bound=False,
     switches_sources=False,
     # As root it would drop to a user of its own, which needs a second user id.
     user="user",

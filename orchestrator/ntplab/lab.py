@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from .collect.samples import Append, BuyersFeed, ObserverFeed
 from .collect.streams import Stream
-from .driver.base import ContainerInfo, Driver
 from .daemons import DAEMONS, Daemon
+from .driver.base import ContainerInfo, Driver
 from .errors import LabError, NodeError
 from .events import Emit, Event, LabStep, NodeDied, NodeStarted
 from .faults import LabHandle

@@ -122,7 +122,7 @@ def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topol
 
 
 def images_of(plan: Plan | None, images: str = "ntplab") -> tuple[str, ...]:
-    """The images that labs of `plan` are made from, in no order; without one, any ordinary lab's."""
+    """The images that labs of `plan` are made from; without a plan, those of ordinary labs."""
     used = {DAEMONS[server.daemon].image for server in plan.servers} if plan else set()
     return tuple(f"{images}/{name}" for name in (*CORE_IMAGES, *sorted(used - set(CORE_IMAGES))))
 

@@ -12,6 +12,8 @@ from typing import Any
 ANCHOR_VARIABLE = "NTPLAB_ANCHOR_NS"
 CONFIG_VARIABLE = "NTPLAB_OBSERVER_CONFIG"
 DEFAULT_CONFIG = "/etc/ntplab/observer.json"
+DAEMONS = ("chrony", "ntpsec", "openntpd")
+"""those that can be asked what they believe"""
 
 
 class ConfigError(Exception):
@@ -20,11 +22,13 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One clock: its page, the host where its chronyd answers (if any), how it begins."""
+    """One clock: its page, the host where its NTP daemon answers (if any), how it begins."""
 
     name: str
     page: Path
     ntp: str | None
+    daemon: str
+    """how it is asked, see asking.py"""
     offset_ns: int
     drift_ppm: float
 
@@ -83,16 +87,25 @@ def parse_config(text: str) -> Config:
 
 
 def _node(document: Any, where: str) -> NodeConfig:
-    _only(document, where, {"name", "page", "ntp", "initial"})
+    _only(document, where, {"name", "page", "ntp", "daemon", "initial"})
     initial = document.get("initial", {})
     _only(initial, f"{where}.initial", {"offset_ns", "drift_ppm"})
     return NodeConfig(
         name=_field(document, where, "name", str),
         page=Path(_field(document, where, "page", str)),
         ntp=None if document.get("ntp") is None else _field(document, where, "ntp", str),
+        daemon=_daemon(document, where),
         offset_ns=_field(initial, f"{where}.initial", "offset_ns", int, 0),
         drift_ppm=float(_field(initial, f"{where}.initial", "drift_ppm", (int, float), 0.0)),
     )
+
+
+def _daemon(document: Any, where: str) -> str:
+    daemon: str = _field(document, where, "daemon", str, "chrony")
+    if daemon not in DAEMONS:
+        expected = ", ".join(DAEMONS)
+        raise ConfigError(f"{where}.daemon: expected one of {expected}, got {daemon!r}")
+    return daemon
 
 
 def _rate(document: Mapping[str, Any], key: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..analysis import Results
 from ..analysis.results import PhaseResult, ServerSync
+from ..daemons import DAEMONS
 from ..units import format_duration
 from .clock import format_divergence
 from .output import out
@@ -20,6 +21,7 @@ COLUMNS = [
     "truth within\nits bound",
 ]
 NOT_OFFERED = "not offered"
+NONE_YET = "none: unsynced"
 
 
 def show_daemons(results: Results) -> None:
@@ -40,14 +42,23 @@ def _rows(phase: PhaseResult) -> list[tuple[str, ...]]:
 
 def _figures(sync: ServerSync) -> tuple[str, ...]:
     seconds, coverage = sync.seconds_to_1ms, sync.bound_coverage
+    belief, bound = (
+        NONE_YET if offered else NOT_OFFERED
+        for offered in (_offers(sync, "tells_belief"), _offers(sync, "tells_bound"))
+    )
     return (
         "never" if seconds is None else f"{seconds:.1f}",
         _length(sync.steady_p50_ns),
         _length(sync.steady_p99_ns),
-        _length(sync.belief_error_p50_ns, NOT_OFFERED),
-        _length(sync.belief_error_p99_ns, NOT_OFFERED),
-        NOT_OFFERED if coverage is None else f"{coverage:.0%}",
+        _length(sync.belief_error_p50_ns, belief),
+        _length(sync.belief_error_p99_ns, belief),
+        bound if coverage is None else f"{coverage:.0%}",
     )
+
+
+def _offers(sync: ServerSync, what: str) -> bool:
+    """Whether that kind of daemon tells this at all; one that an old run does not name, does."""
+    return sync.daemon not in DAEMONS or bool(getattr(DAEMONS[sync.daemon], what))
 
 
 def _length(length_ns: int | None, missing: str = "?") -> str:

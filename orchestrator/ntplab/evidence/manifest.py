@@ -66,6 +66,8 @@ class ManifestPhase(_Model):
     steered: list[str] = Field(default_factory=list)
     clocks: Literal["true", "skewed", "keep"] = "keep"
     settle: ManifestSettle | None = None
+    load: list[Any] | None = None
+    """the planned patterns, empty for none; None where the manifest does not say"""
     faults: list[ManifestFault] = Field(default_factory=list)
 
 

@@ -74,9 +74,7 @@ def _switch_daemon(lab: LabHandle, node: str, on: bool) -> None:
     daemon = daemon_of(lab, node)
     lab.must(node, ["s6-svc", "-u" if on else "-d", _service(daemon)])
     until(
-        lambda: (
-            daemon_running(lab, node, daemon) == on and (not on or _answers(lab, node, daemon))
-        ),
+        lambda: daemon_running(lab, node, daemon) == on and (not on or _answers(lab, node, daemon)),
         SEEN_WITHIN_S,
         f"{node}: {daemon.program} {'started and answering' if on else 'stopped'}",
     )

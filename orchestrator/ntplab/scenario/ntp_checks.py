@@ -54,10 +54,10 @@ def _methods(scenario: Scenario, nodes: list[str], source: Source) -> Iterator[P
                 if node in other:
                     yield source.problem(("phases", number, "method"), _deaf(node, other[node]))
         for index, fault in enumerate(phase.faults):
-            if isinstance(fault, NtpOff | NtpOn) and fault.value == "sources":
-                if fault.server in other:
-                    path = ("phases", number, "faults", index)
-                    yield source.problem(path, _deaf(fault.server, other[fault.server]))
+            by_sources = isinstance(fault, NtpOff | NtpOn) and fault.value == "sources"
+            if by_sources and fault.server in other:
+                path: Path = ("phases", number, "faults", index)
+                yield source.problem(path, _deaf(fault.server, other[fault.server]))
 
 
 def _deaf(node: str, daemon: str) -> str:
