@@ -161,7 +161,12 @@ def observer_config(plan: Plan) -> dict[str, Any]:
                 "page": f"{PAGES_DIR}/{name}/page",
                 "ntp": name if name in asked else None,
                 **({"daemon": asked[name]} if asked.get(name, CHRONY.name) != CHRONY.name else {}),
-                "initial": {"offset_ns": clock.offset_ns, "drift_ppm": clock.drift_ppm},
+                "seed": clock.seed,
+                "initial": {
+                    "offset_ns": clock.offset_ns,
+                    "drift_ppm": clock.drift_ppm,
+                    **clock.oscillator.observer_json(),
+                },
             }
             for name, clock in plan.clocks.items()
         ],

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from array import array
 
-import pytest
-
 from ntplab.analysis.clocks import ClockSeries
 from ntplab.analysis.phases import PhaseSpan
 from ntplab.analysis.results import PhaseResult, Results, ServerSync, Sync
 from ntplab.analysis.sync import _check, _coverage, _error, _steady
-from ntplab.cli.daemon_table import show_daemons
+from ntplab.cli.daemon_table import COLUMNS, daemon_rows
 from ntplab.evidence import ManifestPhase
 
 S, MS = 1_000_000_000, 1_000_000
@@ -59,7 +57,7 @@ def results(**servers: ServerSync) -> Results:
     return Results(run="r", scenario="s", policy="unique", seed=1, verdict="met", phases=[phase])
 
 
-def test_the_table_says_what_a_daemon_does_not_offer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_says_what_a_daemon_does_not_offer() -> None:
     chrony = ServerSync(
         daemon="chrony",
         measured=True,
@@ -70,26 +68,22 @@ def test_the_table_says_what_a_daemon_does_not_offer(capsys: pytest.CaptureFixtu
         steady_p50_ns=4_000,
         steady_p99_ns=5_000,
     )
-    show_daemons(
+    rows = daemon_rows(
         results(
             paris=chrony,
             lyon=ServerSync(daemon="timesyncd", measured=True),
             metz=ServerSync(daemon="openntpd", measured=True),
         )
     )
-    lines = {
-        line.split()[1]: line
-        for line in capsys.readouterr().out.splitlines()
-        if line.startswith("on ")
-    }
-    assert lines["chrony"].split()[2:] == ["paris", "1.2", "4us", "5us", "1.5us", "2.5us", "100%"]
-    assert lines["timesyncd"].count("not offered") == 3
-    assert lines["timesyncd"].split()[3] == "never"
-    assert lines["openntpd"].count("none: unsynced") == 2
-    assert lines["openntpd"].count("not offered") == 1
+    unsynced, nothing = ("none: unsynced",) * 2, ("not offered",) * 3
+    assert all(len(row) == len(COLUMNS) for row in rows)
+    assert rows == [
+        ("on", "chrony", "paris", "1.2", "4us", "5us", "1.5us", "2.5us", "100%"),
+        ("on", "openntpd", "metz", "never", "?", "?", *unsynced, "not offered"),
+        ("on", "timesyncd", "lyon", "never", "?", "?", *nothing),
+    ]
 
 
-def test_one_kind_of_daemon_needs_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_kind_of_daemon_needs_no_table() -> None:
     one = ServerSync(daemon="chrony", measured=True)
-    show_daemons(results(paris=one, lyon=one))
-    assert capsys.readouterr().out == ""
+    assert daemon_rows(results(paris=one, lyon=one)) == []

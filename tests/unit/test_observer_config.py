@@ -33,8 +33,8 @@ def test_nodes_are_read() -> None:
     config = parse_config(document())
     assert (config.sample_hz, config.belief_hz) == (20.0, 1.0)
     assert config.nodes == (
-        NodeConfig("lyon", Path("/clocks/lyon/page"), "lyon", "chrony", -5_000_000_000, 50.0),
-        NodeConfig("db", Path("/clocks/db/page"), None, "chrony", 0, 0.0),
+        NodeConfig("lyon", Path("/clocks/lyon/page"), "lyon", -5_000_000_000, 50.0),
+        NodeConfig("db", Path("/clocks/db/page"), None, 0, 0.0),
     )
 
 

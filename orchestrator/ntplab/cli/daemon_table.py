@@ -26,11 +26,18 @@ NONE_YET = "none: unsynced"
 
 def show_daemons(results: Results) -> None:
     """Print how fast and how near each daemon steered, if there were several kinds."""
+    if rows := daemon_rows(results):
+        out.text("")
+        out.table(COLUMNS, rows)
+
+
+def daemon_rows(results: Results) -> list[tuple[str, ...]]:
+    """A row of words for every server and phase in which NTP was switched on; none if all servers
+    had the same daemon. In the order of `COLUMNS`."""
     steered = [phase for phase in results.phases if phase.sync.measured]
     if len({s.daemon for phase in steered for s in phase.sync.servers.values()}) < 2:
-        return
-    out.text("")
-    out.table(COLUMNS, [row for phase in steered for row in _rows(phase)])
+        return []
+    return [row for phase in steered for row in _rows(phase)]
 
 
 def _rows(phase: PhaseResult) -> list[tuple[str, ...]]:
