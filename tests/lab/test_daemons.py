@@ -19,6 +19,8 @@ PACKAGES = {
 }
 LIMIT_S = {"chrony": 0.005, "ntpsec": 0.005, "openntpd": 0.020, "timesyncd": 0.005}
 FAR_S = {"chrony": 0.29, "ntpsec": 0.29, "openntpd": 4.9, "timesyncd": 4.9}
+SCENARIO = SCENARIOS / "daemons.yaml"
+NO_PORT = 0
 LOOKS_WITHIN = 5
 """so many looks in a row, each a command of its own, must find the clock within its limit"""
 
@@ -28,8 +30,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandingLab]:
     cli = Cli(tmp_path_factory.mktemp("daemons"))
     name = f"test-{secrets.token_hex(3)}"
     try:
-        cli("up", str(SCENARIOS / "daemons.yaml"), "--lab", name)
-        yield StandingLab(name, cli)
+        cli("up", str(SCENARIO), "--lab", name)
+        yield StandingLab(name, cli, SCENARIO, NO_PORT)
     finally:
         cli("down", "--lab", name, exit_code=None)
 
