@@ -29,9 +29,10 @@ from clockpage import (
     ClockPage,
     opened,
 )
-from conftest import Preloaded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from conftest import Preloaded
 
 Compile = Callable[..., Path]
 

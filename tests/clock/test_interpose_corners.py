@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clockpage import NS_PER_S, ClockPage
-from conftest import NOBODY, Preloaded
 from test_interpose import PROLOGUE
+
+from conftest import NOBODY, Preloaded
 
 
 def test_null_pointers_are_answered_as_by_the_kernel(preloaded: Preloaded) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from clockpage import ClockPage
+
 from conftest import Preloaded
 
 Compile = Callable[..., Path]

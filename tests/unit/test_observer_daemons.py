@@ -1,4 +1,5 @@
-"""What ntpsec (1.2.3) and openntpd (6.2p3) of Debian trixie told, as the observer reads it."""
+"""What ntpsec (1.2.3) and openntpd (6.2p3) of Debian trixie tell, in their form, as the observer
+reads it; the real programs are asked in tests/lab/test_daemons.py."""
 
 from __future__ import annotations
 
