@@ -21,13 +21,12 @@ from ..events import Emit, LabStep
 from ..evidence import Manifest
 from ..faults.clocks import place_clocks
 from ..faults.handle import each
-from ..faults.ntp import SERVICE, TIME_NETWORK
+from ..faults.ntp import TIME_NETWORK, daemon_of, service_path
 from ..lab import Lab
 from ..labtime import LabClock
 from ..plan import Plan
 from ..provenance import manifest
-from ..render import CHRONY_CONF_PATH
-from .changes import Changes, Rendered, compare, rendered
+from .changes import DAEMON_FILES, Changes, Rendered, compare, rendered
 
 DOWN_WITHIN_MS = 10_000
 RECONFIGURE = ("python3", "-m", "booking.reconfigure")
@@ -131,8 +130,9 @@ class Stage:
             each(steerable(plan), self._rest)
         lab.adopt(plan)
         for node in changes.daemons:
-            files = {CHRONY_CONF_PATH: wanted.files[node][CHRONY_CONF_PATH]}
-            lab.driver.put_files(lab.name, node, files)
+            files = wanted.files[node]
+            read = {path: files[path] for path in files if path in DAEMON_FILES}
+            lab.driver.put_files(lab.name, node, read)
         if changes.nodes:
             lab.renew(changes.nodes, self._labels)
         self._again([s.name for s in plan.time_servers if s.name in changes.daemons])
@@ -161,10 +161,11 @@ class Stage:
         each(nodes, lambda node: self._supervise(node, "-wR", "-r"))
 
     def _supervise(self, node: str, wait: str, order: str) -> None:
-        argv = ["s6-svc", wait, "-T", str(DOWN_WITHIN_MS), order, SERVICE]
+        daemon = daemon_of(self.lab.handle, node)
+        argv = ["s6-svc", wait, "-T", str(DOWN_WITHIN_MS), order, service_path(daemon)]
         result = self.lab.handle.exec(node, argv)
         if not result.ok:
-            raise FaultError(f"{node}: chronyd does not obey: {' '.join(argv)}")
+            raise FaultError(f"{node}: {daemon.program} does not obey: {' '.join(argv)}")
 
     def _reconfigure(self, node: str, plan: Plan) -> None:
         change = json.dumps({"policy": plan.policy, "params": plan.policy_params})
