@@ -61,8 +61,7 @@ class PhaseRunner:
         """The whole phase, in order. Raises `FaultError` or `NodeError` if it cannot be had."""
         lab = self.lab
         self.emit(PhaseStarted(lab.now_ns(), phase.name, phase.ntp, phase.duration_ns))
-        if phase.ntp == "off" or (phase.trial > 1 and phase.ntp == "on" and phase.set_clocks):
-            # Also before a further trial's clocks are set: each begins as the first one did.
+        if phase.begins_off:
             self.switch(phase, "off")
         self.set_clocks(phase)
         if phase.ntp == "on":

@@ -174,6 +174,11 @@ class PhasePlan:
     """the phase of the scenario that this is one trial of, where it has several"""
     trial: int = 1
 
+    @property
+    def begins_off(self) -> bool:
+        """NTP goes off before anything else: a daemon would put right what the phase sets."""
+        return self.ntp == "off" or (self.ntp == "on" and bool(self.set_clocks))
+
 
 @dataclass(frozen=True)
 class SamplingPlan:

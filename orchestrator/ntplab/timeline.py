@@ -49,7 +49,7 @@ def run_ns(plan: Plan) -> int:
 
 def _phase(phase: PhasePlan) -> Iterator[tuple[int, str, str, str]]:
     nodes = " ".join(phase.switched)
-    if phase.ntp == "off":
+    if phase.begins_off:
         yield 0, "ntp off", nodes, f"by {phase.method}"
     for clock in phase.set_clocks:
         value = setting_in_words(clock)

@@ -270,3 +270,12 @@ def test_trials_that_could_not_begin_alike_are_refused(
     with pytest.raises(ScenarioError, match=said):
         plan(*settings)
     assert plan(*settings[1:]).phases[1].faults
+
+
+def test_clocks_are_set_only_while_no_daemon_steers_them() -> None:
+    """A daemon that is on would put a clock right between setting it and asking for its date."""
+    made = plan("phases.two.clocks=skewed")
+    assert [phase.begins_off for phase in made.phases] == [True, True, False]
+    assert [phase.begins_off for phase in plan().phases] == [True, False, False]
+    switches = [a.action for a in timeline(made) if a.phase == "two" and a.action.startswith("ntp")]
+    assert switches == ["ntp off", "ntp on"]

@@ -35,7 +35,7 @@ def point(*settings: str) -> Rendered:
         ("sampling.clock_hz=50", Changes(lab="observer is not as it was")),
         ("database.clock.uptime=1h", Changes(lab="db is not as it was")),
         ("servers.lyon.name=nice", Changes(lab="other nodes")),
-        ("seed=2", Changes(lab="db is not as it was")),
+        ("seed=2", Changes(lab="observer is not as it was")),
     ],
 )
 def test_what_differs_decides(setting: str, changes: Changes) -> None:
