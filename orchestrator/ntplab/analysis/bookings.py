@@ -9,21 +9,25 @@ it is per contested seat. `rate_of` and `rate_trials` say which and of how many.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+import polars as pl
+
 from ..evidence import Event, Evidence, Manifest
-from .attempts import Attempts, load_attempts
-from .claims import Claim, Records, claims_by_seat, load_records
+from .attempts import Attempts, count_attempts, of_phase
+from .claims import Claim, Records, claims_by_seat, count_records
 from .clocks import Clocks
+from .compact import compacted, hash_of
+from .contests import Contests, examine
 from .explain import Injected, Model, World, model_of
-from .findings import count_of, receipt_findings, stamp_findings
+from .findings import EXAMPLES_MAX, count_of, receipt_findings, stamp_findings
 from .intervals import wilson
 from .inversions import count_inversions
 from .phases import PhaseSpan
-from .results import Bookings, ClaimDetail, DoubleBooking, PairExplanation
+from .results import Bookings, ClaimDetail, DoubleBooking, Finding, PairExplanation
 
 CLOCK_FAULTS = ("date", "offset", "step", "clock")
 """Kinds of fault.in_force that leave a clock where it says; `clock` is a phase's setting."""
@@ -33,24 +37,27 @@ Status = Literal["explained", "unexplained", "undetermined"]
 WORST_FIRST: tuple[Status, ...] = ("unexplained", "undetermined", "explained")
 
 
+DETAILS_MAX = 1_000
+"""Double bookings told in results.json for each phase; all are judged and counted."""
+SEATS_AT_ONCE = 20_000
+"""Seats whose claims are in memory as objects at one time."""
+
+
 @dataclass(frozen=True)
 class PhaseRecords:
-    """What buyers and servers recorded of one phase."""
+    """What buyers and servers recorded of one phase, counted."""
 
     attempts: Attempts
     records: Records
-    by_seat: Mapping[str, list[Claim]]
-    """claims in true order, on every seat that two or more buyers wanted"""
 
 
 def load_phase(evidence: Evidence, phase: str) -> PhaseRecords:
-    """Everything buyers and servers recorded of one phase; the whole phase in memory."""
-    attempts, records = load_attempts(evidence, phase), load_records(evidence, phase)
-    by_seat = claims_by_seat(attempts, records, attempts.wanted_by_several())
-    return PhaseRecords(attempts, records, by_seat)
+    """Count everything that buyers and servers recorded of one phase."""
+    return PhaseRecords(count_attempts(evidence, phase), count_records(evidence, phase))
 
 
 def judge(
+    evidence: Evidence,
     seen: PhaseRecords,
     manifest: Manifest,
     clocks: Clocks,
@@ -59,37 +66,128 @@ def judge(
 ) -> Bookings:
     """Every figure about bookings of one phase."""
     model = model_of(manifest.policy)
-    lag_ns = seen.records.lag_median_ns()
-    whole = span.followed and seen.records.reservations.num_rows > 0
-    world = World(clocks, seen.records.holders, manifest.clock_error_ns, whole)
-    doubles = double_bookings(seen.by_seat, model, world)
-    contested = {seat: claims for seat, claims in seen.by_seat.items() if is_contested(claims)}
-    injected = _injected(manifest, span, events, lag_ns or 0)
-    opportunities = sum(model.opportunity(claims, injected) for claims in contested.values())
-    findings = receipt_findings(seen.attempts, seen.records) if whole else []
-    every_claim = [claim for claims in seen.by_seat.values() for claim in claims]
-    findings += stamp_findings(every_claim, world)
-    failed = seen.attempts.failed
-    count = seen.attempts.count
+    attempts, records = seen.attempts, seen.records
+    whole = span.followed and records.reservations > 0
+    world = World(clocks, records.holders, manifest.clock_error_ns, whole)
+    injected = _injected(manifest, span, events, records.lag_median_ns or 0)
+    found = _contests(evidence, seen, span.name, world, model, injected)
+    doubles = _explain_all(evidence, span.name, found.doubles, model, world)
+    findings = _receipts(evidence, span.name, found) if whole else []
+    findings += _stamp_findings(evidence, span.name, found, world)
+    count = attempts.count
     bookings = Bookings(
         attempts=count,
-        receipts=seen.attempts.receipts.num_rows,
-        contested_seats=len(contested),
-        opportunities=opportunities,
-        double_bookings=len(doubles),
-        unexplained=sum(double.status == "unexplained" for double in doubles),
-        undetermined=sum(double.status == "undetermined" for double in doubles),
-        order_inversions=count_inversions(seen.records, 2 * manifest.clock_error_ns),
-        availability=(count - failed) / count if count else None,
-        failed_requests=failed,
-        lag_median_ns=lag_ns,
-        latency_ms=seen.attempts.latency_ms(),
+        receipts=attempts.receipts,
+        contested_seats=found.contested,
+        opportunities=_opportunities(evidence, span.name, found, model, injected),
+        double_bookings=doubles.count,
+        unexplained=doubles.by_status["unexplained"],
+        undetermined=doubles.by_status["undetermined"],
+        order_inversions=count_inversions(evidence, span.name, 2 * manifest.clock_error_ns),
+        availability=(count - attempts.failed) / count if count else None,
+        failed_requests=attempts.failed,
+        lag_median_ns=records.lag_median_ns,
+        latency_ms=attempts.latency_ms,
         receipts_without_record=count_of(findings, "receipt-without-record"),
         records_without_receipt=count_of(findings, "record-without-receipt"),
-        double_booking_details=doubles,
+        double_booking_details=doubles.details,
+        double_bookings_not_told=doubles.count - len(doubles.details),
         findings=findings,
     )
     return _with_rate(bookings)
+
+
+def _contests(
+    evidence: Evidence,
+    seen: PhaseRecords,
+    phase: str,
+    world: World,
+    model: Model,
+    injected: Injected,
+) -> Contests:
+    """The sets of seats of the whole phase, part by part."""
+    found = Contests()
+    rows = max(seen.attempts.count, seen.records.reservations)
+    with compacted(evidence, phase, rows) as parts:
+        for part in parts:
+            found.add(examine(part, world.clocks, model.window, injected, world.sample_error_ns))
+    return found
+
+
+def _seats(
+    evidence: Evidence, phase: str, seats: pl.Series, receipts_only: bool = False
+) -> Iterator[dict[str, list[Claim]]]:
+    """The claims on the seats of these hashes, in the order of the seats' names, some at a time."""
+    if not len(seats):
+        return
+    with evidence.reading("attempts"):
+        own = of_phase(evidence.scan("attempts"), phase)
+        named = own.filter(hash_of("seat").is_in(seats.implode())).select(pl.col("seat").unique())
+        names = named.collect(engine="streaming").to_series().sort().to_list()
+    for low in range(0, len(names), SEATS_AT_ONCE):
+        yield claims_by_seat(evidence, phase, names[low : low + SEATS_AT_ONCE], receipts_only)
+
+
+def _opportunities(
+    evidence: Evidence, phase: str, found: Contests, model: Model, injected: Injected
+) -> int:
+    """Those counted by column, and those that have to be looked at one by one."""
+    one_by_one = pl.concat([found.ties, found.unjudged])
+    return found.opportunities + sum(
+        model.opportunity(claims, injected)
+        for by_seat in _seats(evidence, phase, one_by_one)
+        for claims in by_seat.values()
+    )
+
+
+@dataclass
+class _Doubles:
+    """Double bookings counted; those worth telling kept, the worst before the others."""
+
+    by_status: Counter[Status] = field(default_factory=Counter)
+    kept: dict[Status, list[DoubleBooking]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, double: DoubleBooking) -> None:
+        self.by_status[double.status] += 1
+        if len(self.kept[double.status]) < DETAILS_MAX:
+            self.kept[double.status].append(double)
+
+    @property
+    def count(self) -> int:
+        return self.by_status.total()
+
+    @property
+    def details(self) -> list[DoubleBooking]:
+        """At most DETAILS_MAX, in the order of the seats' names."""
+        worst_first = [double for status in WORST_FIRST for double in self.kept[status]]
+        return sorted(worst_first[:DETAILS_MAX], key=lambda double: double.seat)
+
+
+def _explain_all(
+    evidence: Evidence, phase: str, seats: pl.Series, model: Model, world: World
+) -> _Doubles:
+    doubles = _Doubles()
+    for by_seat in _seats(evidence, phase, seats, receipts_only=True):
+        for double in double_bookings(by_seat, model, world):
+            doubles.add(double)
+    return doubles
+
+
+def _receipts(evidence: Evidence, phase: str, found: Contests) -> list[Finding]:
+    return receipt_findings(
+        evidence, phase, found.receipts_without_record, found.records_without_receipt
+    )
+
+
+def _stamp_findings(
+    evidence: Evidence, phase: str, found: Contests, world: World
+) -> list[Finding]:
+    """Stamps that disagree, counted by column; the first seats of them are looked at by name."""
+    for by_seat in _seats(evidence, phase, found.seats_off):
+        seats = list(by_seat.values())[:EXAMPLES_MAX]
+        told = stamp_findings((claim for claims in seats for claim in claims), world)
+        return [finding.model_copy(update={"count": found.stamps_off}) for finding in told]
+    return []
 
 
 def is_contested(claims: Sequence[Claim]) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
 from ..evidence import Evidence
-from .attempts import Attempts, of_phase
+from .attempts import HOLDS, of_phase
 from .clocks import quantile
 
 
@@ -47,48 +46,70 @@ class Claim:
 
 @dataclass(frozen=True)
 class Records:
-    """The servers' records of one phase, whole; tables as in evidence.TABLES."""
+    """The servers' records of one phase, counted."""
 
-    claims: pa.Table
-    reservations: pa.Table
-
-    @property
-    def holders(self) -> frozenset[str]:
-        """The servers whose own list of claims is in evidence."""
-        return frozenset(pc.unique(self.claims["holder_server"]).drop_null().to_pylist())
-
-    def lag_median_ns(self) -> int | None:
-        """The median delay from a claim to a peer's knowing of it; None without replication."""
-        table = self.claims
-        crossed = table.filter(pc.not_equal(table["origin"], table["holder_server"]))
-        return quantile(pc.subtract(crossed["received_lab_ns"], crossed["claimed_lab_ns"]), 0.5)
+    reservations: int
+    holders: frozenset[str]
+    """the servers whose own list of claims is in evidence"""
+    lag_median_ns: int | None
+    """the median delay from a claim to a peer's knowing of it; None without replication"""
 
 
-def load_records(evidence: Evidence, phase: str) -> Records:
-    """The claims and reservations of one phase from every database."""
-    tables = (
-        evidence.table(name, keep=lambda batch: of_phase(batch, phase))
-        for name in ("claims", "reservations")
-    )
-    return Records(*tables)
+def count_records(evidence: Evidence, phase: str) -> Records:
+    """Count the claims and reservations of one phase from every database."""
+    with evidence.reading("reservations"):
+        own = of_phase(evidence.scan("reservations"), phase).select(pl.len())
+        reservations = int(own.collect(engine="streaming").item())
+    with evidence.reading("claims"):
+        claims = of_phase(evidence.scan("claims"), phase)
+        holders = claims.select(pl.col("holder_server").unique()).collect(engine="streaming")
+        crossed = claims.filter(pl.col("origin") != pl.col("holder_server"))
+        lag = (pl.col("received_lab_ns") - pl.col("claimed_lab_ns")).drop_nulls()
+        lags = crossed.select(lag).collect(engine="streaming").to_series()
+    known = frozenset(holders.to_series().drop_nulls().to_list())
+    return Records(reservations, known, quantile(lags.to_arrow(), 0.5))
 
 
-def claims_by_seat(attempts: Attempts, records: Records, seats: pa.Array) -> dict[str, list[Claim]]:
-    """The claims on each of `seats`, in the order they were truly made."""
+def claims_by_seat(
+    evidence: Evidence, phase: str, seats: Sequence[str], receipts_only: bool = False
+) -> dict[str, list[Claim]]:
+    """The claims on each of `seats`, in the order they were truly made.
+
+    `receipts_only`: those alone whose buyers hold a receipt. A server's record belongs to an
+    attempt when claim, server and seat agree. Everything asked for is in memory: ask for some
+    thousands of seats at a time.
+    """
+    wanted = pl.Series(seats, dtype=pl.String)
+    on_seats = pl.col("seat").is_in(wanted.implode())
+    attempts = _rows(evidence, "attempts", phase, on_seats & HOLDS if receipts_only else on_seats)
+    if receipts_only:
+        named = pl.Series([row["claim_id"] for row in attempts], dtype=pl.String)
+        on_seats &= pl.col("claim_id").is_in(named.implode())
     decided = {
-        (row["claim_id"], row["server"]): row for row in _on_seats(records.reservations, seats)
+        (row["claim_id"], row["server"], row["seat"]): row
+        for row in _rows(evidence, "reservations", phase, on_seats)
     }
     received: dict[str, dict[str, int]] = {}
-    for row in _on_seats(records.claims, seats):
+    for row in _rows(evidence, "claims", phase, on_seats):
         received.setdefault(row["claim_id"], {})[row["holder_server"]] = row["received_lab_ns"]
     by_seat: dict[str, list[Claim]] = {}
-    for row in _on_seats(attempts.table, seats):
-        record = decided.get((row["claim_id"], row["server"]), {})
+    for row in attempts:
+        record = decided.get((row["claim_id"], row["server"], row["seat"]), {})
         claim = _claim(row, record, received.get(row["claim_id"], {}))
         by_seat.setdefault(claim.seat, []).append(claim)
     for claims in by_seat.values():
         claims.sort(key=lambda claim: (claim.time_ns, claim.attempt_id))
     return dict(sorted(by_seat.items()))
+
+
+def _rows(
+    evidence: Evidence, table: str, phase: str, wanted: pl.Expr
+) -> list[dict[str, Any]]:
+    with evidence.reading(table):
+        rows = of_phase(evidence.scan(table), phase).filter(wanted)
+        if table == "attempts":
+            rows = rows.with_columns(holds=HOLDS)
+        return rows.collect(engine="streaming").to_dicts()
 
 
 def _claim(attempt: dict[str, Any], record: dict[str, Any], received: Mapping[str, int]) -> Claim:
@@ -111,8 +132,3 @@ def _claim(attempt: dict[str, Any], record: dict[str, Any], received: Mapping[st
         ttl_ns=record.get("ttl_ns"),
         received_ns=received,
     )
-
-
-def _on_seats(table: pa.Table, seats: pa.Array) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.filter(pc.is_in(table["seat"], value_set=seats)).to_pylist()
-    return rows

@@ -33,7 +33,11 @@ def judge(run: RunDirectory) -> Results:
     4. hold the expectations against that
     5. the verdict
     """
-    evidence = Evidence(run)
+    with Evidence(run) as evidence:
+        return _judge(evidence)
+
+
+def _judge(evidence: Evidence) -> Results:
     manifest, events = evidence.manifest(), evidence.events()
     clocks = load_clocks(evidence)
     spans = phase_spans(manifest, events, last_sample_ns(clocks))
@@ -68,7 +72,7 @@ def _phase(
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
         sync=sync.measure(evidence, clocks, span, events, servers, error_ns),
-        bookings=bookings.judge(seen, manifest, clocks, span, events),
+        bookings=bookings.judge(evidence, seen, manifest, clocks, span, events),
         evidence=completeness.examine(span, seen, manifest, events, clocks),
     )
 

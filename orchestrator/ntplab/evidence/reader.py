@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -42,11 +46,39 @@ class Evidence:
     `torn` names each file whose last line was cut by a kill (the line is skipped, the rest
     is used); `missing` names each table without a file. Damage anywhere else raises
     EvidenceError with file and line.
+
+    `scan` is for tables of any size: nothing is read before it is asked for. What it needs
+    for that is kept in a temporary folder until `close` (or the end of a `with` block).
     """
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
         self.torn: set[str] = set()
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Evidence:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary folder, if there is one."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for intermediate files, outside the run: judging writes nothing into it."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="ntplab-analysis-")
+        return Path(self._scratch.name)
 
     @property
     def missing(self) -> list[str]:
@@ -72,6 +104,53 @@ class Evidence:
             yield from self._parquet(parquet, columns, rows)
         elif spool.exists():
             yield from self._spooled(spool, table, columns, rows)
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A table to query in any size; empty when missing. Collect it inside `reading`.
+
+        A spool becomes a Parquet file first, batch by batch, in the temporary folder.
+        """
+        parquet, spool = self._paths(table)
+        if not parquet.exists():
+            if not spool.exists():
+                return pl.from_arrow(TABLES[table].empty_table()).lazy()  # type: ignore[union-attr]
+            parquet = self.scratch / parquet.name
+            if not parquet.exists():
+                with self.reading(table):
+                    self._convert(table, parquet)
+        self._check_schema(parquet, table)
+        return pl.scan_parquet(parquet)
+
+    @contextmanager
+    def reading(self, table: str) -> Iterator[None]:
+        """Whatever goes wrong inside was damage to that table's file: EvidenceError."""
+        parquet, spool = self._paths(table)
+        path = parquet if parquet.exists() else spool
+        try:
+            yield
+        except EvidenceError:
+            raise
+        except pl.exceptions.PanicException as error:
+            raise EvidenceError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
+        except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+            raise EvidenceError(f"{path}: cannot be read: {_first_line(error)}") from error
+
+    def _convert(self, table: str, target: Path) -> None:
+        with pq.ParquetWriter(target, TABLES[table], compression="lz4") as writer:
+            for batch in self.batches(table):
+                writer.write_batch(batch)
+
+    def _check_schema(self, path: Path, table: str) -> None:
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise EvidenceError(
+                f"{path}: cannot be read as Parquet: {_first_line(error)}"
+            ) from error
+        if any(schema.field(c.name) != c for c in TABLES[table] if c.name in schema.names) or (
+            set(TABLES[table].names) - set(schema.names)
+        ):
+            raise EvidenceError(f"{path}: damaged: its columns are not those expected")
 
     def table(
         self,
@@ -99,8 +178,9 @@ class Evidence:
                         raise EvidenceError(f"{path}: damaged: its columns are not those expected")
                     yield batch
         except (pa.ArrowException, OSError, ValueError) as error:
-            first_line = str(error).partition("\n")[0]
-            raise EvidenceError(f"{path}: cannot be read as Parquet: {first_line}") from error
+            raise EvidenceError(
+                f"{path}: cannot be read as Parquet: {_first_line(error)}"
+            ) from error
 
     def _spooled(
         self, path: Path, table: str, columns: Sequence[str] | None, rows: int
@@ -135,6 +215,10 @@ class Evidence:
             return Event(int(fields.pop("lab_ns")), str(fields.pop("event")), fields)
         except (KeyError, TypeError, ValueError) as error:
             raise EvidenceError(f"{path}: damaged: an event without time or name") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _schema(table: str, columns: Sequence[str] | None) -> pa.Schema:

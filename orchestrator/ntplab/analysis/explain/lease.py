@@ -16,11 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from ..claims import Claim
 from .base import (
     Explanation,
     Injected,
     Model,
+    Window,
     World,
     clock_text,
     error_text,
@@ -106,4 +109,12 @@ def _in_window(a: Claim, b: Claim, injected: Injected) -> bool:
     return 0 < left_ns < skew_ns and a.confirm_sent_ns > b.time_ns
 
 
-MODEL = Model(explain, opportunity, neighbours)
+def _window(injected: Injected) -> pl.Expr:
+    left_ns = pl.col("ttl_ns") - pl.col("gap_ns")
+    ends_early = (left_ns > 0) & (left_ns < -pl.col("skew_ns"))
+    return pl.col("granted") & ends_early & (pl.col("confirm_after_ns") > 0)
+
+
+WINDOW = Window(_window, reach_ns=pl.col("ttl_ns"))
+
+MODEL = Model(explain, opportunity, neighbours, WINDOW)
