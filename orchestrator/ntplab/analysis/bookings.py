@@ -69,7 +69,7 @@ def judge(
     attempts, records = seen.attempts, seen.records
     whole = span.followed and records.reservations > 0
     world = World(clocks, records.holders, manifest.clock_error_ns, whole)
-    injected = _injected(manifest, span, events, records.lag_median_ns or 0)
+    injected = injected_of(manifest, span, events, records.lag_median_ns or 0)
     found = _contests(evidence, seen, span.name, world, model, injected)
     doubles = _explain_all(evidence, span.name, found.doubles, model, world)
     findings = _receipts(evidence, span.name, found) if whole else []
@@ -258,7 +258,7 @@ def _detail(claim: Claim, world: World) -> ClaimDetail:
     )
 
 
-def _injected(
+def injected_of(
     manifest: Manifest, span: PhaseSpan, events: Sequence[Event], lag_ns: int
 ) -> Injected:
     parameters = manifest.policy_params

@@ -63,13 +63,31 @@ class ServerSync(_Model):
     beliefs: int = 0
     belief_error_p99_ns: int | None = None
     bound_coverage: float | None = None
+    bound_exceeded: int = 0
+    bound_p99_ns: int | None = None
+    """99th percentile of the bounds that its chronyd gave: covering by a wide one is no art"""
     measured: bool = False
     """NTP was switched on in this phase and the clock was sampled after it"""
 
 
+class ExceededBound(_Model):
+    """One report of chronyd whose bound the true divergence exceeded, with the sample."""
+
+    server: str
+    lab_ns: int
+    offset_ns: int
+    """what chronyd believed"""
+    bound_ns: int
+    divergence_ns: int
+    """the truth: the observer's samples around that instant"""
+    divergence_error_ns: int
+    """how much the samples leave open, a jump between them included"""
+
+
 class Sync(_Model):
     """`seconds_to_*`: the slowest server; defined in `sync.py`. `bound_coverage`: share of
-    chronyd's reports whose bound held the true divergence."""
+    chronyd's reports whose bound held the true divergence; `bound_exceeded` counts the others,
+    `exceeded_details` tells the worst of them."""
 
     seconds_to_1ms: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
     seconds_to_limit: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
@@ -77,6 +95,10 @@ class Sync(_Model):
     beliefs: int = 0
     belief_error_p99_ns: int | None = None
     bound_coverage: float | None = None
+    bound_exceeded: int = 0
+    exceeded_details: list[ExceededBound] = Field(
+        default_factory=list, json_schema_extra=NOT_EXPECTABLE
+    )
     measured: bool = False
     servers: dict[str, ServerSync] = Field(default_factory=dict)
 

@@ -15,29 +15,27 @@ daemon that says itself that it is not synchronised promise nothing and are left
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
 from ..evidence import Event, Evidence
-from .clocks import Clocks, ClockSeries, quantile
+from .clocks import Clocks, ClockSeries, quantile, to_series
 from .phases import PhaseSpan, ntp_switches
-from .results import ServerSync, Sync
+from .results import ExceededBound, ServerSync, Sync
+from .thetas import thetas_at
 
 ONE_MS_NS = 1_000_000
 UNSYNCHRONISED = "not synchroni"
 """chronyc's "Not synchronised", in either spelling"""
 
-_BELIEF = ["lab_ns", "node", "state", "offset_ns", "root_delay_ns", "root_dispersion_ns", "leap"]
+BOUND_NS = (
+    pl.col("offset_ns").abs() + pl.col("root_dispersion_ns") + pl.col("root_delay_ns") // 2
+)
+"""chronyd's own bound on its clock's error"""
 
 
-@dataclass(frozen=True)
-class _Check:
-    """One report of chronyd held against the truth."""
-
-    error_ns: int
-    covered: bool
+EXCEEDED_TOLD_MAX = 10
+"""Exceeded bounds told in results.json for each phase: the worst ones. All are counted."""
 
 
 def measure(
@@ -52,18 +50,21 @@ def measure(
     if span.start_ns is None or span.end_ns is None:
         return Sync()
     limit_ns = span.plan.settle.limit_ns if span.plan.settle else ONE_MS_NS
-    checks = _checks(evidence, clocks, span, sample_error_ns)
+    checks = {
+        name: _checks(evidence, clocks.get(name, ClockSeries()), name, span, sample_error_ns)
+        for name in servers
+    }
     per_server = {
         name: _server(
             clocks.get(name, ClockSeries()),
             _switched_on_ns(name, span, events),
             span.end_ns,
             limit_ns,
-            checks.get(name, []),
+            checks[name],
         )
         for name in servers
     }
-    everyone = [check for name in servers for check in checks.get(name, [])]
+    everyone = pl.concat(checks.values()) if checks else _NO_CHECKS
     switched = [one for one in per_server.values() if one.measured]
     return Sync(
         seconds_to_1ms=_slowest([one.seconds_to_1ms for one in switched]),
@@ -72,6 +73,8 @@ def measure(
         beliefs=len(everyone),
         belief_error_p99_ns=_error_p99(everyone),
         bound_coverage=_coverage(everyone),
+        bound_exceeded=_exceeded(everyone).height,
+        exceeded_details=_worst(everyone),
         measured=bool(switched),
         servers=per_server,
     )
@@ -80,9 +83,8 @@ def measure(
 def seconds_within(series: ClockSeries, from_ns: int, end_ns: int, limit_ns: int) -> float | None:
     """Seconds from `from_ns` until |divergence| stays below `limit_ns` up to `end_ns`."""
     watched = series.window(from_ns, end_ns)
-    after = len(watched)
-    while after > 0 and abs(watched.divergence_ns[after - 1]) < limit_ns:
-        after -= 1
+    beyond = (to_series(watched.divergence_ns).abs() >= limit_ns).arg_true()
+    after = int(beyond[-1]) + 1 if len(beyond) else 0
     if after == len(watched):
         return None
     return 0.0 if after == 0 else (watched.lab_ns[after] - from_ns) / 1e9
@@ -93,12 +95,14 @@ def _server(
     on_ns: int | None,
     end_ns: int,
     limit_ns: int,
-    checks: Sequence[_Check],
+    checks: pl.DataFrame,
 ) -> ServerSync:
     figures = ServerSync(
         beliefs=len(checks),
         belief_error_p99_ns=_error_p99(checks),
         bound_coverage=_coverage(checks),
+        bound_exceeded=_exceeded(checks).height,
+        bound_p99_ns=quantile(checks["bound_ns"].to_arrow(), 0.99),
     )
     if on_ns is not None and len(series.window(on_ns, end_ns)):
         figures.measured = True
@@ -118,39 +122,71 @@ def _switched_on_ns(server: str, span: PhaseSpan, events: Sequence[Event]) -> in
     return switches[-1].asked_ns if switches and switches[-1].state == "on" else None
 
 
+_NO_CHECKS = pl.DataFrame(
+    schema={
+        "node": pl.String,
+        "lab_ns": pl.Int64,
+        "offset_ns": pl.Int64,
+        "bound_ns": pl.Int64,
+        "theta_ns": pl.Int64,
+        "error_ns": pl.Int64,
+    }
+)
+
+
 def _checks(
-    evidence: Evidence, clocks: Clocks, span: PhaseSpan, sample_error_ns: int
-) -> dict[str, list[_Check]]:
-    """Every usable report inside the measuring window, by node."""
+    evidence: Evidence, series: ClockSeries, node: str, span: PhaseSpan, sample_error_ns: int
+) -> pl.DataFrame:
+    """Every usable report of a node inside the measuring window, held against the truth.
 
-    def keep(batch: pa.RecordBatch) -> pa.RecordBatch:
-        inside = pc.and_(
-            pc.greater_equal(batch["lab_ns"], span.start_ns),
-            pc.less_equal(batch["lab_ns"], span.end_ns),
-        )
-        return batch.filter(pc.and_(inside, pc.equal(batch["state"], "ok")))
-
-    checks: dict[str, list[_Check]] = {}
-    for row in evidence.table("belief", _BELIEF, keep).to_pylist():
-        numbers = [row[key] for key in ("offset_ns", "root_delay_ns", "root_dispersion_ns")]
-        if None in numbers or UNSYNCHRONISED in (row["leap"] or "").lower():
-            continue
-        true = clocks.get(row["node"], ClockSeries()).at(row["lab_ns"], sample_error_ns)
-        if true is not None:
-            offset_ns, delay_ns, dispersion_ns = numbers
-            bound_ns = abs(offset_ns) + dispersion_ns + delay_ns / 2
-            checks.setdefault(row["node"], []).append(
-                _Check(abs(offset_ns - true.divergence_ns), abs(true.divergence_ns) <= bound_ns)
+    `bound_ns` is rounded down, which changes no comparison of whole nanoseconds.
+    """
+    unsynchronised = pl.col("leap").str.to_lowercase().str.contains(UNSYNCHRONISED, literal=True)
+    with evidence.reading("belief"):
+        reports = (
+            evidence.scan("belief")
+            .filter(
+                pl.col("node") == node,
+                pl.col("lab_ns").is_between(span.start_ns, span.end_ns),
+                pl.col("state") == "ok",
+                ~unsynchronised.fill_null(False),
             )
-    return checks
+            .select("node", "lab_ns", "offset_ns", bound_ns=BOUND_NS)
+            .drop_nulls()
+            .collect(engine="streaming")
+        )
+    return reports.hstack(thetas_at(series, reports["lab_ns"], sample_error_ns)).drop_nulls()
 
 
-def _error_p99(checks: Sequence[_Check]) -> int | None:
-    return quantile(pa.array([check.error_ns for check in checks], pa.int64()), 0.99)
+def _error_p99(checks: pl.DataFrame) -> int | None:
+    return quantile((checks["offset_ns"] - checks["theta_ns"]).abs().to_arrow(), 0.99)
 
 
-def _coverage(checks: Sequence[_Check]) -> float | None:
-    return sum(check.covered for check in checks) / len(checks) if checks else None
+def _exceeded(checks: pl.DataFrame) -> pl.DataFrame:
+    return checks.filter(pl.col("theta_ns").abs() > pl.col("bound_ns"))
+
+
+def _coverage(checks: pl.DataFrame) -> float | None:
+    count = checks.height
+    return (count - _exceeded(checks).height) / count if count else None
+
+
+def _worst(checks: pl.DataFrame) -> list[ExceededBound]:
+    """The reports whose bound was exceeded by most, the worst first."""
+    excess = pl.col("theta_ns").abs() - pl.col("bound_ns")
+    found = _exceeded(checks).with_columns(excess_ns=excess)
+    first = found.sort(["excess_ns", "lab_ns"], descending=[True, False]).head(EXCEEDED_TOLD_MAX)
+    return [
+        ExceededBound(
+            server=row["node"],
+            lab_ns=row["lab_ns"],
+            offset_ns=row["offset_ns"],
+            bound_ns=row["bound_ns"],
+            divergence_ns=row["theta_ns"],
+            divergence_error_ns=row["error_ns"],
+        )
+        for row in first.to_dicts()
+    ]
 
 
 def _slowest(seconds: Sequence[float | None]) -> float | None:
