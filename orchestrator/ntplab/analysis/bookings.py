@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import polars as pl
@@ -183,11 +184,10 @@ def _stamp_findings(
     evidence: Evidence, phase: str, found: Contests, world: World
 ) -> list[Finding]:
     """Stamps that disagree, counted by column; the first seats of them are looked at by name."""
-    for by_seat in _seats(evidence, phase, found.seats_off):
-        seats = list(by_seat.values())[:EXAMPLES_MAX]
-        told = stamp_findings((claim for claims in seats for claim in claims), world)
-        return [finding.model_copy(update={"count": found.stamps_off}) for finding in told]
-    return []
+    chunks = _seats(evidence, phase, found.seats_off)
+    first = list(islice((claims for chunk in chunks for claims in chunk.values()), EXAMPLES_MAX))
+    told = stamp_findings((claim for claims in first for claim in claims), world)
+    return [finding.model_copy(update={"count": found.stamps_off}) for finding in told]
 
 
 def is_contested(claims: Sequence[Claim]) -> bool:
