@@ -28,7 +28,15 @@ from .findings import EXAMPLES_MAX, count_of, receipt_findings, stamp_findings
 from .intervals import wilson
 from .inversions import count_inversions
 from .phases import PhaseSpan
-from .results import Bookings, ClaimDetail, DoubleBooking, Finding, PairExplanation
+from .results import (
+    Bookings,
+    ClaimDetail,
+    Comparison,
+    DoubleBooking,
+    Finding,
+    PairExplanation,
+)
+from .sync import synchronised
 
 CLOCK_FAULTS = ("date", "offset", "step", "clock")
 """Kinds of fault.in_force that leave a clock where it says; `clock` is a phase's setting."""
@@ -64,8 +72,8 @@ def judge(
     clocks: Clocks,
     span: PhaseSpan,
     events: Sequence[Event],
-) -> Bookings:
-    """Every figure about bookings of one phase."""
+) -> tuple[Bookings, Comparison]:
+    """Every figure about bookings of one phase, and its stamps before and after correction."""
     model = model_of(manifest.policy)
     attempts, records = seen.attempts, seen.records
     whole = span.followed and records.reservations > 0
@@ -95,7 +103,7 @@ def judge(
         double_bookings_not_told=doubles.count - len(doubles.details),
         findings=findings,
     )
-    return _with_rate(bookings)
+    return _with_rate(bookings), found.comparison
 
 
 def _contests(
@@ -109,9 +117,12 @@ def _contests(
     """The sets of seats of the whole phase, part by part."""
     found = Contests()
     rows = max(seen.attempts.count, seen.records.reservations)
+    with evidence.reading("belief"):
+        beliefs = synchronised(evidence).collect(engine="streaming").sort("lab_ns")
+    clocks, error_ns = world.clocks, world.sample_error_ns
     with compacted(evidence, phase, rows) as parts:
         for part in parts:
-            found.add(examine(part, world.clocks, model.window, injected, world.sample_error_ns))
+            found.add(examine(part, clocks, beliefs, model.window, injected, error_ns))
     return found
 
 

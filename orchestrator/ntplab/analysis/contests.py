@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from .clocks import Clocks
 from .compact import Part, codes_of
+from .comparing import add, count_orders
 from .explain import Injected, Window
 from .findings import STAMP_DISAGREEMENT_NS_MIN
+from .results import Comparison
 from .thetas import with_thetas
 
 
@@ -38,17 +41,27 @@ class Contests:
     seats_off: pl.Series = field(default_factory=_none)
     receipts_without_record: pl.Series = field(default_factory=_none)
     records_without_receipt: pl.Series = field(default_factory=_none)
+    comparison: Comparison = field(default_factory=Comparison)
 
     def add(self, other: Contests) -> None:
         """Take in another part's seats: no seat is in two parts."""
         for name, value in vars(other).items():
-            mine = getattr(self, name)
-            both = pl.concat([mine, value]) if isinstance(value, pl.Series) else mine + value
-            setattr(self, name, both)
+            setattr(self, name, _both(getattr(self, name), value))
+
+
+def _both(first: Any, second: Any) -> Any:
+    if isinstance(first, pl.Series):
+        return pl.concat([first, second])
+    return add(first, second) if isinstance(first, Comparison) else first + second
 
 
 def examine(
-    part: Part, clocks: Clocks, window: Window | None, injected: Injected, sample_error_ns: int
+    part: Part,
+    clocks: Clocks,
+    beliefs: pl.DataFrame,
+    window: Window | None,
+    injected: Injected,
+    sample_error_ns: int,
 ) -> Contests:
     """Every set of seats of one part."""
     claims = _claims(part)
@@ -64,6 +77,7 @@ def examine(
     fought = _sorted(claims.filter(pl.col("seat").is_in(contested.implode())))
     tied = _tied(fought)
     found = Contests(contested=len(contested), doubles=seats.filter("double")["seat"])
+    found.comparison = count_orders(fought, clocks, beliefs, sample_error_ns)
     if window is None:
         found.unjudged = contested
     else:

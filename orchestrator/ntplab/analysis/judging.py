@@ -64,6 +64,7 @@ def _phase(
 ) -> PhaseResult:
     seen = bookings.load_phase(evidence, span.name)
     servers, error_ns = manifest.servers, manifest.clock_error_ns
+    booked, comparison = bookings.judge(evidence, seen, manifest, clocks, span, events)
     return PhaseResult(
         name=span.name,
         ntp=span.plan.ntp,
@@ -72,7 +73,8 @@ def _phase(
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
         sync=sync.measure(evidence, clocks, span, events, servers, error_ns),
-        bookings=bookings.judge(evidence, seen, manifest, clocks, span, events),
+        bookings=booked,
+        comparison=comparison,
         evidence=completeness.examine(span, seen, manifest, events, clocks),
     )
 

@@ -198,6 +198,31 @@ class Bookings(_Model):
     findings: list[Finding] = Field(default_factory=list, json_schema_extra=NOT_EXPECTABLE)
 
 
+class Orders(_Model):
+    """Contested seats: the order of their claims by stamp, and by the stamps corrected.
+
+    `order_changed`: the correction changes it. `order_unknown`: some claim could not be
+    corrected (`uncorrected` counts those); such seats are in none of the other counts.
+    `wrong_*`: seats whose order contradicts lab time, before and after the correction.
+    """
+
+    claims: int = 0
+    uncorrected: int = 0
+    seats: int = 0
+    order_unknown: int = 0
+    order_changed: int = 0
+    wrong_before: int = 0
+    wrong_after: int = 0
+
+
+class Comparison(_Model):
+    """Stamps before and after correction. `by_truth`: by the observer's samples; `by_belief`:
+    by what chronyd believed, which is all that a machine outside a lab knows."""
+
+    by_truth: Orders = Field(default_factory=Orders)
+    by_belief: Orders = Field(default_factory=Orders)
+
+
 class SkewSeen(_Model):
     """The clock error a phase was to begin with, and what the observer saw of it."""
 
@@ -230,6 +255,7 @@ class PhaseResult(_Model):
     divergence: Divergence = Field(default_factory=Divergence)
     sync: Sync = Field(default_factory=Sync)
     bookings: Bookings = Field(default_factory=Bookings)
+    comparison: Comparison = Field(default_factory=Comparison)
     evidence: PhaseEvidence = Field(default_factory=PhaseEvidence)
 
 

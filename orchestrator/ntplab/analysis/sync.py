@@ -32,6 +32,7 @@ BOUND_NS = (
     pl.col("offset_ns").abs() + pl.col("root_dispersion_ns") + pl.col("root_delay_ns") // 2
 )
 """chronyd's own bound on its clock's error"""
+_OFFSET = pl.col("offset_ns")
 
 
 EXCEEDED_TOLD_MAX = 10
@@ -141,21 +142,26 @@ def _checks(
 
     `bound_ns` is rounded down, which changes no comparison of whole nanoseconds.
     """
-    unsynchronised = pl.col("leap").str.to_lowercase().str.contains(UNSYNCHRONISED, literal=True)
     with evidence.reading("belief"):
         reports = (
-            evidence.scan("belief")
+            synchronised(evidence)
             .filter(
-                pl.col("node") == node,
-                pl.col("lab_ns").is_between(span.start_ns, span.end_ns),
-                pl.col("state") == "ok",
-                ~unsynchronised.fill_null(False),
+                pl.col("node") == node, pl.col("lab_ns").is_between(span.start_ns, span.end_ns)
             )
-            .select("node", "lab_ns", "offset_ns", bound_ns=BOUND_NS)
             .drop_nulls()
             .collect(engine="streaming")
         )
     return reports.hstack(thetas_at(series, reports["lab_ns"], sample_error_ns)).drop_nulls()
+
+
+def synchronised(evidence: Evidence) -> pl.LazyFrame:
+    """node, lab_ns, offset_ns and bound_ns of every report of a daemon that says it has the time."""
+    without = pl.col("leap").str.to_lowercase().str.contains(UNSYNCHRONISED, literal=True)
+    return (
+        evidence.scan("belief")
+        .filter(pl.col("state") == "ok", ~without.fill_null(False), _OFFSET.is_not_null())
+        .select("node", "lab_ns", "offset_ns", bound_ns=BOUND_NS)
+    )
 
 
 def _error_p99(checks: pl.DataFrame) -> int | None:
