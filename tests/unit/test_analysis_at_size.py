@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ntplab.analysis import analyze, judge, verify
 from ntplab.analysis import bookings as judging
 from ntplab.analysis.clocks import GAP_NS_MAX, ClockSeries, load_clocks, to_series
-from ntplab.analysis.contests import _injected_theta
 from ntplab.analysis.compact import codes_of
+from ntplab.analysis.contests import _injected_theta
 from ntplab.analysis.divergence import _pairwise
 from ntplab.analysis.explain import Injected
 from ntplab.analysis.inversions import inversions, inverted_pairs
@@ -59,7 +59,9 @@ def _claim(
     claimed_ns = sent_ns + draw.choice([0, 100]) * MS
     server = draw.choice(SERVERS)
     outcome = draw.choice(["confirmed", "confirmed", "held", "rejected", "error", None])
-    confirm = draw.choice(["confirmed", "rejected", "no-answer", None]) if outcome == "held" else None
+    confirm = (
+        draw.choice(["confirmed", "rejected", "no-answer", None]) if outcome == "held" else None
+    )
     receipt = f"r-{name}" if draw.random() < 0.8 else None
     seat, buyer = draw.choice("ABCDEF"), draw.choice(["x", "y", "z"])
     stamp_ns = claimed_ns + draw.choice([0, -5 * S, 3 * S, 700])

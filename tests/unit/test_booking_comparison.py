@@ -183,11 +183,7 @@ def test_an_order_is_certain_only_as_far_as_the_bounds_go() -> None:
     assert seat.order_certain is None
 
 
-@given(
-    stamps=st.lists(
-        st.tuples(st.integers(0, 100), st.integers(0, 30)), min_size=2, max_size=5
-    )
-)
+@given(stamps=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 30)), min_size=2, max_size=5))
 def test_a_certain_order_is_one_that_no_errors_within_the_bounds_can_change(
     stamps: list[tuple[int, int]],
 ) -> None:

@@ -191,9 +191,7 @@ def _receipts(evidence: Evidence, phase: str, found: Contests) -> list[Finding]:
     )
 
 
-def _stamp_findings(
-    evidence: Evidence, phase: str, found: Contests, world: World
-) -> list[Finding]:
+def _stamp_findings(evidence: Evidence, phase: str, found: Contests, world: World) -> list[Finding]:
     """Stamps that disagree, counted by column; the first seats of them are looked at by name."""
     chunks = _seats(evidence, phase, found.seats_off)
     first = list(islice((claims for chunk in chunks for claims in chunk.values()), EXAMPLES_MAX))
@@ -272,6 +270,7 @@ def _detail(claim: Claim, world: World) -> ClaimDetail:
 def injected_of(
     manifest: Manifest, span: PhaseSpan, events: Sequence[Event], lag_ns: int
 ) -> Injected:
+    """The clock errors that the scenario and the faults seen in force inject in this phase."""
     parameters = manifest.policy_params
     return Injected(
         skews=manifest.skews,

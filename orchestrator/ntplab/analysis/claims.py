@@ -102,9 +102,7 @@ def claims_by_seat(
     return dict(sorted(by_seat.items()))
 
 
-def _rows(
-    evidence: Evidence, table: str, phase: str, wanted: pl.Expr
-) -> list[dict[str, Any]]:
+def _rows(evidence: Evidence, table: str, phase: str, wanted: pl.Expr) -> list[dict[str, Any]]:
     with evidence.reading(table):
         rows = of_phase(evidence.scan(table), phase).filter(wanted)
         if table == "attempts":

@@ -75,9 +75,7 @@ def part_of(table: pl.LazyFrame, number: int, count: int) -> pl.DataFrame:
     return own.collect()
 
 
-def _part(
-    attempts: pl.LazyFrame, reservations: pl.LazyFrame, number: int, count: int
-) -> Part:
+def _part(attempts: pl.LazyFrame, reservations: pl.LazyFrame, number: int, count: int) -> Part:
     return Part(part_of(attempts, number, count), part_of(reservations, number, count))
 
 

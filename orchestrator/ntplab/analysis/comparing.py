@@ -34,9 +34,7 @@ def count_orders(
     `beliefs`: node, lab_ns, offset_ns of every synchronised report, sorted by lab_ns.
     """
     known = corrected(claims, clocks, beliefs, sample_error_ns)
-    return Comparison(
-        by_truth=_orders(known, "theta_ns"), by_belief=_orders(known, "believed_ns")
-    )
+    return Comparison(by_truth=_orders(known, "theta_ns"), by_belief=_orders(known, "believed_ns"))
 
 
 def corrected(

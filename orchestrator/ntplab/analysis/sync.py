@@ -28,9 +28,7 @@ ONE_MS_NS = 1_000_000
 UNSYNCHRONISED = "not synchroni"
 """chronyc's "Not synchronised", in either spelling"""
 
-BOUND_NS = (
-    pl.col("offset_ns").abs() + pl.col("root_dispersion_ns") + pl.col("root_delay_ns") // 2
-)
+BOUND_NS = pl.col("offset_ns").abs() + pl.col("root_dispersion_ns") + pl.col("root_delay_ns") // 2
 """chronyd's own bound on its clock's error"""
 _OFFSET = pl.col("offset_ns")
 
@@ -145,9 +143,7 @@ def _checks(
     with evidence.reading("belief"):
         reports = (
             synchronised(evidence)
-            .filter(
-                pl.col("node") == node, pl.col("lab_ns").is_between(span.start_ns, span.end_ns)
-            )
+            .filter(pl.col("node") == node, pl.col("lab_ns").is_between(span.start_ns, span.end_ns))
             .drop_nulls()
             .collect(engine="streaming")
         )
@@ -155,7 +151,7 @@ def _checks(
 
 
 def synchronised(evidence: Evidence) -> pl.LazyFrame:
-    """node, lab_ns, offset_ns and bound_ns of every report of a daemon that says it has the time."""
+    """node, lab_ns, offset_ns and bound_ns of all reports of daemons that say they are right."""
     without = pl.col("leap").str.to_lowercase().str.contains(UNSYNCHRONISED, literal=True)
     return (
         evidence.scan("belief")

@@ -48,7 +48,11 @@ def with_thetas(
     parts = []
     for name, code in codes.items():
         own = frame.filter(pl.col("server") == code)
-        parts.append(own.hstack(thetas_at(clocks.get(name, ClockSeries()), own[at], sample_error_ns)))
-    return pl.concat(parts) if parts else frame.with_columns(
-        theta_ns=pl.lit(None, pl.Int64), error_ns=pl.lit(None, pl.Int64)
+        parts.append(
+            own.hstack(thetas_at(clocks.get(name, ClockSeries()), own[at], sample_error_ns))
+        )
+    return (
+        pl.concat(parts)
+        if parts
+        else frame.with_columns(theta_ns=pl.lit(None, pl.Int64), error_ns=pl.lit(None, pl.Int64))
     )

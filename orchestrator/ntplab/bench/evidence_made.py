@@ -123,11 +123,15 @@ def _attempts(
         herd=herd,
         buyer=pl.format("b-{}", pl.col("key")),
         server=pl.Series(SERVERS).gather(_servers(phase, race, late, size, seed, low, high)),
-        due=begin_ns + S + race * (2 * usable_ns // total)
+        due=begin_ns
+        + S
+        + race * (2 * usable_ns // total)
         + pl.when(late == 1).then(_random(race, seed, RACE_GAP_NS)).otherwise(0)
         + _random(number, seed + 1, 1_000_000),
         claim=pl.format(
-            "{}-{}", pl.col("key").cast(pl.UInt64).hash(seed), pl.col("key").cast(pl.UInt64).hash(~seed & 0xFFFF)
+            "{}-{}",
+            pl.col("key").cast(pl.UInt64).hash(seed),
+            pl.col("key").cast(pl.UInt64).hash(~seed & 0xFFFF),
         ),
         waited=LATENCY_NS + _random(number, seed + 2, LATENCY_NS),
     )

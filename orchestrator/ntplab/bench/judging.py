@@ -71,10 +71,10 @@ def _both_ways(bench: Bench) -> Iterator[Outcome]:
         ours.append(judged(run, "columns"))
         other.append(judged(run, "rows"))
         bench.tell(RATE, f"{count} rows in {ours[-1].seconds:.1f} s, {other[-1].seconds:.1f} s")
-    rates = [[count / one.seconds for one in way] for way in (ours, other)]
-    peaks = [[one.peak_mb for one in way] for way in (ours, other)]
-    yield compare(RATE, *rates, "row by row", "rows/s", 1.0, better="higher")
-    yield compare(MEMORY_RATIO, *peaks, "row by row", "MB", 1.0)
+    ours_rate, other_rate = ([count / one.seconds for one in way] for way in (ours, other))
+    ours_mb, other_mb = ([one.peak_mb for one in way] for way in (ours, other))
+    yield compare(RATE, ours_rate, other_rate, "row by row", "rows/s", 1.0, "higher")
+    yield compare(MEMORY_RATIO, ours_mb, other_mb, "row by row", "MB", 1.0)
 
 
 def _judged_made(bench: Bench, name: str, size: Size) -> Judged:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
-from ..analysis.bookings import DETAILS_MAX, injected_of, double_bookings, is_contested
+from ..analysis.bookings import DETAILS_MAX, double_bookings, injected_of, is_contested
 from ..analysis.claims import Claim
 from ..analysis.clocks import Clocks
 from ..analysis.explain import World, model_of
@@ -141,9 +141,7 @@ def _receipt_findings(
     confirmed = [_key(row) for row in records if row["decision"] == "confirmed"]
     told, known = set(receipts), set(confirmed)
     empty = [
-        _key(row)
-        for row in attempts
-        if _final(row) == "confirmed" and row["receipt_id"] is None
+        _key(row) for row in attempts if _final(row) == "confirmed" and row["receipt_id"] is None
     ]
     found = {
         "receipt-without-record": [key for key in receipts if key not in known],

@@ -20,9 +20,7 @@ from .run import Runs
 
 SHOWN = 3
 
-Count = Annotated[
-    int, typer.Option("--show", min=0, help="Seats of each phase to tell in full.")
-]
+Count = Annotated[int, typer.Option("--show", min=0, help="Seats of each phase to tell in full.")]
 Seats = Annotated[
     list[str] | None, typer.Option("--seat", help="Tell this seat (can be given several times).")
 ]

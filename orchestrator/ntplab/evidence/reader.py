@@ -131,7 +131,9 @@ class Evidence:
         except EvidenceError:
             raise
         except pl.exceptions.PanicException as error:
-            raise EvidenceError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
+            raise EvidenceError(
+                f"{path}: cannot be read as Parquet: {_first_line(error)}"
+            ) from None
         except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
             raise EvidenceError(f"{path}: cannot be read: {_first_line(error)}") from error
 
