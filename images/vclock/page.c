@@ -23,144 +23,10 @@
 #define MAX_DELAY_NS 5000
 #define MAX_ATTEMPTS 100
 
-#define LENGTH(a) (sizeof (a) / sizeof *(a))
 
 _Static_assert(sizeof (struct line) == CACHE_LINE, "a line is one cache line");
 _Static_assert(sizeof (struct set) <= sizeof (union slot), "a set fits into its place");
 _Static_assert(sizeof (pthread_mutex_t) <= CACHE_LINE, "the lock fits into its place");
-
-/* ================================================== */
-
-static void
-copy_slot(union slot *to, const union slot *from)
-{
-  unsigned int i;
-
-  for (i = 0; i < LENGTH(to->words); i++)
-    __atomic_store_n(&to->words[i], __atomic_load_n(&from->words[i], __ATOMIC_RELAXED),
-                     __ATOMIC_RELAXED);
-}
-
-/* ================================================== */
-/* Tried again only when about PAGE_SETS - PAGE_DEPTH changes were made meanwhile */
-
-uint64_t
-page_find(const struct page *p, int64_t raw, union slot *found)
-{
-  uint64_t seq, i;
-
-  do {
-    seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-
-    for (i = 0; ; i++) {
-      copy_slot(found, &p->ring[(seq - i) % PAGE_SETS]);
-      if (raw >= found->set.line.base_raw || i == seq || i == PAGE_DEPTH - 1)
-        break;
-    }
-
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  } while (__atomic_load_n(&p->seq, __ATOMIC_RELAXED) - (seq - i) >= PAGE_SETS - 2);
-
-  return seq - i;
-}
-
-/* ================================================== */
-
-/* Nobody ticks a page: a reader goes through the seconds since a set took effect
-   itself.  What it found last is kept here, so that the next one need not start over.
-   A version that is odd is being written, by nobody else and with nobody waiting; in
-   a child that was forked just then it stays so, and readings there take longer. */
-
-static struct {
-  uint64_t version;
-  uint64_t seq;
-  uint64_t maps;
-  const struct page *page;
-  union slot slot;
-} reached;
-
-/* Pages mapped so far: another one may come to lie where one was */
-static uint64_t maps;
-
-/* ================================================== */
-
-static void
-recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
-{
-  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_ACQUIRE);
-  union slot slot;
-
-  if (version % 2 || __atomic_load_n(&reached.page, __ATOMIC_RELAXED) != p ||
-      __atomic_load_n(&reached.seq, __ATOMIC_RELAXED) != seq ||
-      __atomic_load_n(&reached.maps, __ATOMIC_RELAXED) != __atomic_load_n(&maps, __ATOMIC_RELAXED))
-    return;
-
-  copy_slot(&slot, &reached.slot);
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  if (__atomic_load_n(&reached.version, __ATOMIC_RELAXED) == version &&
-      slot.set.line.base_raw <= raw)
-    *found = slot;
-}
-
-/* ================================================== */
-
-static void
-remember(const struct page *p, uint64_t seq, const union slot *found)
-{
-  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_RELAXED);
-
-  if (version % 2 || !__atomic_compare_exchange_n(&reached.version, &version, version + 1, 0,
-                                                  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-    return;
-
-  __atomic_thread_fence(__ATOMIC_RELEASE);
-  __atomic_store_n(&reached.page, p, __ATOMIC_RELAXED);
-  __atomic_store_n(&reached.seq, seq, __ATOMIC_RELAXED);
-  __atomic_store_n(&reached.maps, __atomic_load_n(&maps, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-  copy_slot(&reached.slot, found);
-  __atomic_store_n(&reached.version, version + 2, __ATOMIC_RELEASE);
-}
-
-/* ================================================== */
-
-static int
-is_past(const struct line *l, int64_t raw)
-{
-  return l->run && raw >= l->base_raw && (uint64_t)raw - (uint64_t)l->base_raw >= l->span;
-}
-
-/* ================================================== */
-
-void
-page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
-{
-  if (!is_past(&found->set.line, raw))
-    return;
-
-  recall(p, seq, found, raw);
-  if (model_advance(&found->set, raw))
-    remember(p, seq, found);
-}
-
-/* ================================================== */
-
-int64_t
-page_read_any(const struct page *p, int64_t raw)
-{
-  union slot slot;
-  uint64_t seq = page_find(p, raw, &slot);
-
-  page_advance(p, seq, &slot, raw);
-  return read_line(&slot.set.line, raw);
-}
-
-/* ================================================== */
-
-void
-page_tell_any(const struct page *p, int64_t raw, struct timespec *ts)
-{
-  model_split(page_read_any(p, raw), ts);
-}
 
 /* ================================================== */
 /* Make the next set from the one in force and publish it */
@@ -187,7 +53,7 @@ publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since
     if (rc < 0)
       return rc;
 
-    copy_slot(next, &slot);
+    page_copy_slot(next, &slot);
   } while (raw < 0 && host_raw() - at > MAX_DELAY_NS && ++attempts < MAX_ATTEMPTS);
 
   __atomic_store_n(&p->seq, p->seq + 1, __ATOMIC_RELEASE);
@@ -268,7 +134,7 @@ page_map(struct vclock *c, const char *path, int writable)
   close(fd);
 
   if (rc == 0) {
-    __atomic_fetch_add(&maps, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&page_maps, 1, __ATOMIC_RELAXED);
     c->writable = writable;
     c->page = page;
   } else if (page) {

@@ -147,7 +147,12 @@ def observer_config(plan: Plan) -> dict[str, Any]:
                 "name": name,
                 "page": f"{PAGES_DIR}/{name}/page",
                 "ntp": name if name in steerable else None,
-                "initial": {"offset_ns": clock.offset_ns, "drift_ppm": clock.drift_ppm},
+                "seed": clock.seed,
+                "initial": {
+                    "offset_ns": clock.offset_ns,
+                    "drift_ppm": clock.drift_ppm,
+                    **clock.oscillator.observer_json(),
+                },
             }
             for name, clock in plan.clocks.items()
         ],

@@ -210,3 +210,21 @@ def test_postgresql_survives_a_killed_container(bench: Bench) -> None:
     machine.container.start()
     wait_until("PostgreSQL answers after the kill", lambda: answers(machine))
     assert sql(machine, "SELECT count(*) FROM pg_database WHERE datname = 'kept'") == "1"
+
+
+@pytest.mark.parametrize(
+    "lock", ["/var/lib/postgresql/data/postmaster.pid", "/run/postgresql/.s.PGSQL.5432.lock"]
+)
+def test_postgresql_does_not_take_another_program_for_itself(bench: Bench, lock: str) -> None:
+    """What a killed container leaves behind names a process id, and ids come around again."""
+    machine = bench.machine(
+        "postgres",
+        f"stale-{lock.rpartition('.')[2]}",
+        files={"/etc/ntplab/secrets/db_password": "secret"},
+        env={"NTPLAB_SERVICES_DOWN": "postgres chronyd"},
+    )
+    wait_until("the supervisor is up", lambda: machine.run("pgrep", "-o", "s6-svscan")[0] == 0)
+    stranger = machine.ok("pgrep", "-o", "s6-svscan")
+    machine.ok("sh", "-c", f"printf '%s\n/\n' {stranger} >{lock}")
+    machine.ok("s6-svc", "-u", "/run/service/postgres")
+    wait_until("PostgreSQL answers beside a stranger's id", lambda: answers(machine))

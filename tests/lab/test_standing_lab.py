@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from observer.oscillator import SCALED_PER_PPM, Temperature, Wander
+
 from .kit import ENTER, Cli, StandingLab, labelled, wait_for
 
 SERVERS = ("paris", "lyon", "marseille")
 NODES_WITH_CLOCKS = (*SERVERS, "ntp1", "db")
-PORT = 18431
 
 
 def test_every_clock_is_as_wrong_as_the_scenario_says(standing: StandingLab) -> None:
@@ -75,6 +76,15 @@ def test_date_set_inside_one_node_moves_that_clock_only(standing: StandingLab) -
 
 def test_exec_passes_exit_codes(standing: StandingLab) -> None:
     standing("exec", "paris", "--", "sh", "-c", "exit 7", exit_code=7)
+
+
+def test_exec_warns_of_programs_that_the_clock_does_not_reach(standing: StandingLab) -> None:
+    said = standing("exec", "paris", "--", "tini-static", "--version")
+    assert "warning: /usr/bin/tini-static is linked statically" in said
+    assert "it sees the host's clock" in said
+    assert "tini version" in said
+    assert "warning" not in standing("exec", "paris", "--", "date")
+    assert "warning" not in standing("exec", "observer", "--", "tini-static", "--version")
 
 
 def test_clocks_bend_by_hand(standing: StandingLab) -> None:
@@ -143,9 +153,9 @@ def host_discipline() -> tuple[int, int, int]:
 
 
 def test_only_127_0_0_1_listens_and_only_where_asked(standing: StandingLab) -> None:
-    addresses = listening_addresses(PORT)
+    addresses = listening_addresses(standing.port)
     assert addresses == {"127.0.0.1"}
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", standing.port, timeout=10)
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
     connection.close()
@@ -154,7 +164,7 @@ def test_only_127_0_0_1_listens_and_only_where_asked(standing: StandingLab) -> N
         for node in standing.cli.json("status", "--lab", standing.name)["nodes"]
         if node["ports"]
     }
-    assert published == {"marseille": {"8000": f"127.0.0.1:{PORT}"}}
+    assert published == {"marseille": {"8000": f"127.0.0.1:{standing.port}"}}
 
 
 def listening_addresses(port: int) -> set[str]:
@@ -171,7 +181,7 @@ def listening_addresses(port: int) -> set[str]:
 
 
 def test_a_seat_can_be_reserved_by_hand(standing: StandingLab) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", standing.port, timeout=10)
     body = json.dumps({"seat": "Z-0001", "buyer": "me"})
     headers = {"Content-Type": "application/json", "Idempotency-Key": "by-hand"}
     connection.request("POST", "/reserve_ticket", body, headers)
@@ -184,17 +194,72 @@ def test_a_seat_can_be_reserved_by_hand(standing: StandingLab) -> None:
 
 
 def test_up_again_changes_nothing(standing: StandingLab) -> None:
-    scenario = Path(__file__).parent / "scenarios" / "three.yaml"
     before = labelled(standing.name), standing.host("paris").check_output("cat /etc/hostname")
-    done = standing.cli("up", str(scenario), "--lab", standing.name)
+    done = standing.cli("up", *standing.scenario, "--lab", standing.name)
     assert "is up already" in done.stderr
     after = labelled(standing.name), standing.host("paris").check_output("cat /etc/hostname")
     assert after == before  # a container's host name is its id: it is the same one
 
 
 def test_a_taken_port_is_named_and_nothing_is_left(standing: StandingLab, cli: Cli) -> None:
-    scenario = Path(__file__).parent / "scenarios" / "three.yaml"
-    done = cli("up", str(scenario), "--lab", "test-taken", exit_code=5)
-    assert f"port {PORT} of 127.0.0.1 is already taken" in done.stderr
+    done = cli("up", *standing.scenario, "--lab", "test-taken", exit_code=5)
+    assert f"port {standing.port} of 127.0.0.1 is already taken" in done.stderr
     assert "hint:" in done.stderr
     assert labelled("test-taken") == []
+
+
+def test_an_oscillator_wanders_as_its_seed_says_until_it_is_steadied(
+    standing: StandingLab,
+) -> None:
+    node = "paris"
+    standing.verb("clock", "reset", node)
+    standing.verb("clock", "temperature", node, "20ppm", "--period", "30s")
+    said = standing.verb("clock", "wander", node, "5ppm", "--seed", "7")
+    assert "wander 5ppm/√s, temperature ±20ppm/30s" in said
+
+    def as_the_models_say() -> bool:
+        shown = standing.cli.json("clock", "show", node, "--lab", standing.name)
+        clock, lab_ns = shown["nodes"][node], shown["read_lab_ns"]
+        models = Wander(**clock["models"]["wander"]), Temperature(**clock["models"]["temperature"])
+        # Read in the very instant in which a step ends, it is another step's.
+        expected = sum(model.scaled(lab_ns) for model in models) / SCALED_PER_PPM
+        return bool(clock["drift_ppm"] == expected != 0)
+
+    wait_for("the frequency of wander and temperature", as_the_models_say)
+    status = standing.cli.json("status", "--lab", standing.name)["nodes"]
+    assert next(n for n in status if n["node"] == node)["oscillator"]["wander"]["seed"] == 7
+    standing.verb("clock", "steady", node)
+    assert "wander" not in standing.verb("clock", "show", node)
+    standing.verb("clock", "reset", node)
+    assert standing.divergence_s(node) == 0
+
+
+def test_a_strobed_clock_is_seen_on_both_sides_by_its_own_programs(standing: StandingLab) -> None:
+    node = "paris"
+    standing.verb("clock", "strobe", node, "1h", "--period", "1s")
+
+    def off_s() -> float:
+        return round(standing.date_s(node) - time.time(), -2)
+
+    for expected_s in (3600, 0, 3600):
+        wait_for(f"{node} {expected_s} s off", lambda: off_s() == expected_s)  # noqa: B023
+    standing.verb("clock", "strobe", node, "0s")
+    assert standing.divergence_s(node) == 0
+
+
+def test_chronyd_steers_an_oscillator_that_wanders(standing: StandingLab) -> None:
+    node = "lyon"
+    standing.verb("ntp", "off", node)
+    standing.verb("clock", "reset", node)
+    standing.verb("clock", "wander", node, "10ppm", "--seed", "1")
+    standing.verb("clock", "step", node, "50ms")
+    standing.verb("ntp", "on", node)
+    wait_for("lyon within 1 ms", lambda: abs(standing.divergence_s(node)) < 1e-3)
+    shown = standing.cli.json("clock", "show", node, "--lab", standing.name)["nodes"][node]
+    assert shown["frequency_ppm"] != 0
+    assert shown["models"]["wander"]["per_second_ppm"] == 10  # the daemon took nothing of it away
+    standing.verb("ntp", "off", node)
+    standing.verb("clock", "reset", node)
+    shown = standing.cli.json("clock", "show", node, "--lab", standing.name)["nodes"][node]
+    assert (shown["divergence_ns"], shown["drift_ppm"], shown["frequency_ppm"]) == (0, 0, 0)
+    standing.verb("clock", "set", node, "-5s")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from booking.config import read_settings
+from ntplab.oscillator_planner import oscillator_seed
 from ntplab.plan import Plan
 from ntplab.planner import make_plan
 from ntplab.scenario import parse_scenario
@@ -128,6 +129,7 @@ def test_the_observer_knows_every_clock_and_whom_to_ask() -> None:
         "name": "lyon",
         "page": "/clocks/lyon/page",
         "ntp": "lyon",
+        "seed": oscillator_seed(1, "lyon"),
         "initial": {"offset_ns": -5_000_000_000, "drift_ppm": -50.0},
     }
     assert json.loads(json.dumps(config)) == config

@@ -8,10 +8,46 @@ from pydantic import Field
 
 from ..units import NS_PER_MS
 from .base import Model
-from .types import Accuracy, Drift, Flag, Name, Offset, OneLine, SlewRate, Uptime, Whole
+from .types import (
+    Accuracy,
+    Drift,
+    Excursion,
+    Flag,
+    Name,
+    Offset,
+    OneLine,
+    SlewRate,
+    TemperaturePeriod,
+    TemperaturePhase,
+    Uptime,
+    Whole,
+)
 
 DATABASE = "db"
 OBSERVER = "observer"
+
+
+class Wander(Model):
+    """The oscillator's frequency walks at random (random-walk frequency noise)."""
+
+    per_second: Excursion = Field(
+        description="how far it strays in a second (standard deviation); twice as far in 4 s"
+    )
+    seed: Annotated[Whole, Field(ge=0, lt=2**53)] | None = Field(
+        default=None,
+        description="clocks with the same seed wander alike; drawn from the scenario's seed if "
+        "absent, different for every node",
+    )
+
+
+class Temperature(Model):
+    """The oscillator's frequency follows a sinusoid, as it follows the temperature."""
+
+    amplitude: Excursion = Field(description="how far to either side of its drift")
+    period: TemperaturePeriod = Field(description="from peak to peak")
+    phase: TemperaturePhase = Field(
+        default=0, description="how far into its period it begins; at 0 it is on its way up"
+    )
 
 
 class MachineClock(Model):
@@ -19,6 +55,10 @@ class MachineClock(Model):
 
     offset: Offset = Field(default=0, description="wall clock minus true time at the start")
     drift: Drift = Field(default=0.0, description="oscillator error; positive runs fast")
+    wander: Wander | None = Field(default=None, description="its frequency walks at random")
+    temperature: Temperature | None = Field(
+        default=None, description="its frequency follows a sinusoid"
+    )
     uptime: Uptime | None = Field(
         default=None,
         description="how much longer than the host this machine has been up (whole seconds); "
