@@ -44,9 +44,7 @@ def corrected(
     stamped = claims.drop_nulls(["stamp_ns", "claimed_ns"])
     codes = codes_of(sorted({*clocks, *beliefs["node"].unique()}))
     seen = with_thetas(stamped, clocks, codes, "claimed_ns", sample_error_ns)
-    rest = stamped.filter(~pl.col("server").is_in(list(codes.values())).fill_null(False))
-    unseen = rest.with_columns(theta_ns=_NOTHING, error_ns=_NOTHING)
-    everything = pl.concat([seen, unseen.select(seen.columns)]).sort("claimed_ns")
+    everything = seen.sort("claimed_ns")
     reports = beliefs.select(
         server=pl.col("node").replace_strict(codes, default=None, return_dtype=pl.UInt64),
         claimed_ns="lab_ns",
@@ -73,9 +71,6 @@ def add(first: Comparison, second: Comparison) -> Comparison:
 def _sum(first: Orders, second: Orders) -> Orders:
     ours, theirs = first.model_dump(), second.model_dump()
     return Orders(**{name: value + theirs[name] for name, value in ours.items()})
-
-
-_NOTHING = pl.lit(None, pl.Int64)
 
 
 def _orders(claims: pl.DataFrame, error: str) -> Orders:

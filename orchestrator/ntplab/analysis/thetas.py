@@ -45,14 +45,12 @@ def with_thetas(
 
     Rows of servers without samples get nulls. The order of the rows changes.
     """
-    parts = []
+    known = pl.col("server").is_in(pl.Series(codes.values(), dtype=pl.UInt64).implode())
+    rest = frame.filter(~known.fill_null(False))
+    nothing = pl.lit(None, pl.Int64)
+    parts = [rest.with_columns(theta_ns=nothing, error_ns=nothing)]
     for name, code in codes.items():
         own = frame.filter(pl.col("server") == code)
-        parts.append(
-            own.hstack(thetas_at(clocks.get(name, ClockSeries()), own[at], sample_error_ns))
-        )
-    return (
-        pl.concat(parts)
-        if parts
-        else frame.with_columns(theta_ns=pl.lit(None, pl.Int64), error_ns=pl.lit(None, pl.Int64))
-    )
+        thetas = thetas_at(clocks.get(name, ClockSeries()), own[at], sample_error_ns)
+        parts.append(own.hstack(thetas))
+    return pl.concat(parts)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -45,9 +45,10 @@ LIMIT_S, LIMIT_MB = 15.0, 2048.0
 
 @dataclass(frozen=True)
 class Judged:
-    """One judging: wall seconds from the start of its process, and its peak resident memory."""
+    """One judging: wall and processor seconds of its process, and its peak resident memory."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 
@@ -84,7 +85,9 @@ def _judged_made(bench: Bench, name: str, size: Size) -> Judged:
     taken = judged(run, "columns")
     rate = count / taken.seconds
     bench.tell(
-        name, f"{count} rows: {taken.seconds:.1f} s ({rate:.0f} rows/s), {taken.peak_mb:.0f} MB"
+        name,
+        f"{count} rows: {taken.seconds:.1f} s ({rate:.0f} rows/s, {taken.cpu_seconds:.1f} s of "
+        f"processor time), {taken.peak_mb:.0f} MB",
     )
     for path in run.evidence.iterdir():
         path.unlink()
@@ -122,8 +125,12 @@ def main(path: str, way: str) -> None:
         from ..analysis import judge
 
         judge(run)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": time.monotonic() - begin, "peak_mb": peak_mb}))
+    taken = Judged(
+        seconds=time.monotonic() - begin,
+        cpu_seconds=time.process_time(),
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+    print(json.dumps(asdict(taken)))
 
 
 def _row_by_row(run: RunDirectory) -> None:
