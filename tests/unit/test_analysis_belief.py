@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ntplab.analysis import judge
 from ntplab.analysis.compared_seats import compare_seats
-from ntplab.analysis.comparing import _orders
+from ntplab.analysis.orders import _orders
 from ntplab.evidence import RunDirectory, SpoolWriter
 from simulated_lab import MS, START_NS, S, SimPhase, Simulation, constant, races
 

@@ -1,6 +1,6 @@
 """The claims on some seats, told one by one: stamp, the clock's error then, the stamp corrected.
 
-What `compare` prints below its summary; the summary itself (`comparing.py`) is in results.json.
+What `compare` prints below its summary; the summary itself (`orders.py`) is in results.json.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..evidence import Evidence, RunDirectory
 from .attempts import of_phase
 from .claims import Claim, claims_by_seat
 from .clocks import Clocks, load_clocks
-from .comparing import corrected, orders_of
+from .orders import corrected, orders_of
 from .results import Results
 from .sync import synchronised
 

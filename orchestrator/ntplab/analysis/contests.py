@@ -14,9 +14,9 @@ import polars as pl
 
 from .clocks import Clocks
 from .compact import Part, codes_of
-from .comparing import add, count_orders
 from .explain import Injected, Window
 from .findings import STAMP_DISAGREEMENT_NS_MIN
+from .orders import add, count_orders
 from .results import Comparison
 from .thetas import with_thetas
 

@@ -20,9 +20,12 @@ from .run import Runs
 
 SHOWN = 3
 
-Count = Annotated[int, typer.Option("--show", min=0, help="Seats of each phase to tell in full.")]
+Count = Annotated[
+    int, typer.Option("--show", metavar="N", min=0, help="Seats of each phase to tell in full.")
+]
 Seats = Annotated[
-    list[str] | None, typer.Option("--seat", help="Tell this seat (can be given several times).")
+    list[str] | None,
+    typer.Option("--seat", metavar="NAME", help="Tell this seat (can be given several times)."),
 ]
 
 
@@ -33,9 +36,9 @@ def compare(
     seat: Seats = None,
     json: Json = False,
 ) -> None:
-    """Compare the stamps of a run before and after correction, NTP off against on.
+    """Compare a run's stamps before and after correction.
 
-    For each phase: how many contested seats had their claims in the wrong order by their stamps,
+    NTP off against on. For each phase: how many contested seats had their claims in the wrong order by their stamps,
     how many are put right by taking out the clocks' true error, and how many by taking out the
     error that chronyd believed in, which is all that is known outside a lab. Needs no Docker.
     """
