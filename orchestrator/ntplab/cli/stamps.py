@@ -38,9 +38,10 @@ def compare(
 ) -> None:
     """Compare a run's stamps before and after correction.
 
-    NTP off against on. For each phase: how many contested seats had their claims in the wrong order by their stamps,
-    how many are put right by taking out the clocks' true error, and how many by taking out the
-    error that chronyd believed in, which is all that is known outside a lab. Needs no Docker.
+    NTP off against on. For each phase: how many contested seats had their claims in the wrong order
+    by their stamps, how many are put right by taking out the clocks' true error, and how many by
+    taking out the error that chronyd believed in, which is all that is known outside a lab. Needs
+    no Docker.
     """
     directory = find_run(run, runs)
     results = judge_run(directory)
