@@ -193,7 +193,7 @@ class Bookings(_Model):
     double_booking_details: list[DoubleBooking] = Field(
         default_factory=list, json_schema_extra=NOT_EXPECTABLE
     )
-    double_bookings_not_told: int = 0
+    double_bookings_not_told: int = Field(default=0, json_schema_extra=NOT_EXPECTABLE)
     """judged and counted like the others, but left out of `double_booking_details`"""
     findings: list[Finding] = Field(default_factory=list, json_schema_extra=NOT_EXPECTABLE)
 
