@@ -46,7 +46,6 @@ struct vclock {
   int writable;
 };
 
-
 /* Change a set that is folded to the instant of the change: a result >= 0, or a
    negative errno to leave the clock as it is.  May be called several times. */
 typedef int (*change_fn)(struct set *s, void *arg);
@@ -60,13 +59,32 @@ int page_create(const char *path, int64_t raw, int64_t wall);
 int page_map(struct vclock *c, const char *path, int writable);
 void page_unmap(struct vclock *c);
 
+/* A page has come to lie somewhere: what is remembered of one there is worth nothing */
+void page_count_map(void);
+
 /* Change the clock at raw, or now if raw is negative.  What change returned, or a
-   negative errno; *since is when it took effect. */
+   negative errno: -EBADMSG if the page is damaged, -EBUSY if another writer holds the
+   lock for seconds, -EINVAL if no clock can show what came out; *since is when it took
+   effect. */
 int page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since);
 
-/* page_read.c.  Copy the set that held at raw, or the oldest of the last PAGE_DEPTH.  Returns its
-   number. */
+/* page_read.c.  Copy the set that held at raw, or the oldest of the last PAGE_DEPTH, as it
+   is.  Returns its number. */
 uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
+
+/* Which set was found, and when it took effect */
+struct origin {
+  uint64_t seq;
+  int64_t raw;
+};
+
+/* The same, checked and brought on to raw.  0 if it is damaged: then it is copied as it
+   is. */
+int page_get(const struct page *p, int64_t raw, union slot *found, struct origin *from);
+
+/* What to do about a damaged page: whether another one has taken its place.  NULL if
+   nothing can be done. */
+extern int (*page_lost)(void);
 
 /* The wall clock at any instant, by the set that held then */
 int64_t page_read_any(const struct page *p, int64_t raw);
@@ -75,12 +93,12 @@ int64_t page_read_any(const struct page *p, int64_t raw);
    clock, offset is what a time namespace adds to raw */
 void page_tell(const struct page *p, const struct timespec *offset, struct timespec *ts);
 
-/* Bring a set on to raw with what was found of set number seq before */
+/* Bring a sound set on to raw with what was found of set number seq before */
 void page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw);
 
 /* Copy a place that may be written meanwhile, or write one that may be read */
 static inline void
-page_copy_slot(union slot *to, const union slot *from)
+page_copy(union slot *to, const union slot *from)
 {
   unsigned int i;
 

@@ -1,5 +1,6 @@
 /*
   Reading a clock page, see page.h: which set held at an instant, and what it shows.
+  page_file.c makes and maps it, page_change.c changes it, page_wait.c waits on it.
 */
 
 #include <stdint.h>
@@ -7,7 +8,16 @@
 
 #include "page.h"
 
+/* How often a page is asked that has been lost */
+#define MAX_ATTEMPTS 3
+
 #define LOAD(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+
+_Static_assert(sizeof (struct line) == CACHE_LINE, "a line is one cache line");
+_Static_assert(sizeof (struct set) <= sizeof (union slot), "a set fits into its place");
+_Static_assert(sizeof (pthread_mutex_t) <= CACHE_LINE, "the lock fits into its place");
+
+int (*page_lost)(void);
 
 /* ================================================== */
 /* Tried again only when about PAGE_SETS - PAGE_DEPTH changes were made meanwhile */
@@ -21,7 +31,7 @@ page_find(const struct page *p, int64_t raw, union slot *found)
     seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
 
     for (i = 0; ; i++) {
-      page_copy_slot(found, &p->ring[(seq - i) % PAGE_SETS]);
+      page_copy(found, &p->ring[(seq - i) % PAGE_SETS]);
       if (raw >= found->set.line.base_raw || i == seq || i == PAGE_DEPTH - 1)
         break;
     }
@@ -35,10 +45,21 @@ page_find(const struct page *p, int64_t raw, union slot *found)
 /* ================================================== */
 
 /* Nobody ticks a page: a reader goes through the seconds since a set took effect
-   itself, and keeps what it found */
+   itself.  What it found last is kept here, so that the next one need not start over.
+   A version that is odd is being written, by nobody else and with nobody waiting; in
+   a child that was forked just then it stays so, and readings there take longer. */
 struct reached page_reached = {.seq = UINT64_MAX};
 
+/* Pages mapped so far: another one may come to lie where one was */
 uint64_t page_maps;
+
+/* ================================================== */
+
+void
+page_count_map(void)
+{
+  __atomic_fetch_add(&page_maps, 1, __ATOMIC_RELAXED);
+}
 
 /* ================================================== */
 
@@ -53,7 +74,7 @@ recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
       LOAD(r->maps) != LOAD(page_maps))
     return;
 
-  page_copy_slot(&slot, &r->slot);
+  page_copy(&slot, &r->slot);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
   if (LOAD(r->version) == version && slot.set.line.base_raw <= raw)
     *found = slot;
@@ -75,7 +96,7 @@ remember(const struct page *p, uint64_t seq, const union slot *found)
   __atomic_store_n(&r->page, p, __ATOMIC_RELAXED);
   __atomic_store_n(&r->seq, seq, __ATOMIC_RELAXED);
   __atomic_store_n(&r->maps, LOAD(page_maps), __ATOMIC_RELAXED);
-  page_copy_slot(&r->slot, found);
+  page_copy(&r->slot, found);
   __atomic_store_n(&r->version, version + 2, __ATOMIC_RELEASE);
 }
 
@@ -102,13 +123,39 @@ page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
 
 /* ================================================== */
 
+int
+page_get(const struct page *p, int64_t raw, union slot *found, struct origin *from)
+{
+  int i;
+
+  for (i = 0; i < MAX_ATTEMPTS; i++) {
+    from->seq = page_find(p, raw, found);
+    from->raw = found->set.line.base_raw;
+    if (model_is_sound(&found->set)) {
+      page_advance(p, from->seq, found, raw);
+      return 1;
+    }
+    if (!page_lost || !page_lost())
+      break;
+  }
+  return 0;
+}
+
+/* ================================================== */
+/* A set whose line does not hold is checked before its seconds are gone through.  Of one
+   that is damaged, and nobody can do anything about it, the line is read as it stands. */
+
 int64_t
 page_read_any(const struct page *p, int64_t raw)
 {
+  struct origin from;
   union slot slot;
-  uint64_t seq = page_find(p, raw, &slot);
 
-  page_advance(p, seq, &slot, raw);
+  from.seq = page_find(p, raw, &slot);
+  if (is_past(&slot.set.line, raw))
+    recall(p, from.seq, &slot, raw);
+  if (is_past(&slot.set.line, raw) || !slot.set.line.run)
+    page_get(p, raw, &slot, &from);
   return read_line(&slot.set.line, raw);
 }
 

@@ -65,6 +65,7 @@ def _phase(
     seen = bookings.load_phase(evidence, span.name)
     servers, error_ns = manifest.servers, manifest.clock_error_ns
     booked, comparison = bookings.judge(evidence, seen, manifest, clocks, span, events)
+    daemons = {node.name: node.ntp_daemon for node in manifest.nodes if node.name in servers}
     return PhaseResult(
         name=span.name,
         ntp=span.plan.ntp,
@@ -72,7 +73,7 @@ def _phase(
         start_lab_ns=span.start_ns,
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
-        sync=sync.measure(evidence, clocks, span, events, servers, error_ns),
+        sync=sync.measure(evidence, clocks, span, events, daemons, error_ns),
         bookings=booked,
         comparison=comparison,
         evidence=completeness.examine(span, seen, manifest, events, clocks),

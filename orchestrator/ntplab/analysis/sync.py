@@ -1,30 +1,39 @@
-"""How long NTP took to bring the clocks back, and how right chronyd's beliefs were.
+"""How long NTP took to bring the clocks back, how near it kept them, and how right the NTP
+daemons' beliefs were.
 
 seconds_to_1ms: from the moment NTP on was asked for until the first sample after which the
 divergence stays below 1 ms to the end of the phase. Not the first crossing: a clock that
 swings through zero has not arrived. None when it never stays below; 0 when it was never
 above. seconds_to_limit: the same for the settling limit of the phase (1 ms if it has none).
 
-belief_error_p99_ns: the 99th percentile of |what chronyd believes the offset to be - the
+steady_p50_ns, steady_p99_ns: quantiles of |divergence| over the last quarter of the measuring
+window. The same quarter for every daemon, whether it had settled by then or not.
+
+belief_error_p99_ns: the 99th percentile of |what the daemon believes the offset to be - the
 true divergence at that instant|. bound_coverage: the share of its reports for which
 |true divergence| <= |offset| + root dispersion + root delay / 2, the bound that RFC 5905
 (section 11.2, root distance) and chrony's documentation of `tracking` give. Reports of a
-daemon that says itself that it is not synchronised promise nothing and are left out.
+daemon that says itself that it is not synchronised promise nothing and are left out. Of a
+daemon that tells an offset but no bound (openntpd), only the error is known; of one that tells
+nothing (timesyncd), neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
+import pyarrow.compute as pc
 
 from ..evidence import Event, Evidence
-from .clocks import Clocks, ClockSeries, quantile, to_series
+from .clocks import Clocks, ClockSeries, quantile, to_arrow, to_series
 from .phases import PhaseSpan, ntp_switches
 from .results import ExceededBound, ServerSync, Sync
 from .thetas import thetas_at
 
 ONE_MS_NS = 1_000_000
+STEADY_SHARE = 4
+"""one part in so many of the measuring window, at its end, is the steady state"""
 UNSYNCHRONISED = "not synchroni"
 """chronyc's "Not synchronised", in either spelling"""
 
@@ -42,10 +51,14 @@ def measure(
     clocks: Clocks,
     span: PhaseSpan,
     events: Sequence[Event],
-    servers: Sequence[str],
+    daemons: Mapping[str, str],
     sample_error_ns: int,
 ) -> Sync:
-    """Sync figures of one phase: per server, and the slowest or all of them together."""
+    """Sync figures of one phase: per server, and the slowest or all of them together.
+
+    `daemons`: the NTP daemon of every server, by name.
+    """
+    servers = tuple(daemons)
     if span.start_ns is None or span.end_ns is None:
         return Sync()
     limit_ns = span.plan.settle.limit_ns if span.plan.settle else ONE_MS_NS
@@ -60,7 +73,7 @@ def measure(
             span.end_ns,
             limit_ns,
             checks[name],
-        )
+        ).model_copy(update={"daemon": daemons[name], **_steady(clocks, name, span)})
         for name in servers
     }
     everyone = pl.concat(checks.values()) if checks else _NO_CHECKS
@@ -70,7 +83,7 @@ def measure(
         seconds_to_limit=_slowest([one.seconds_to_limit for one in switched]),
         limit_ns=limit_ns,
         beliefs=len(everyone),
-        belief_error_p99_ns=_error_p99(everyone),
+        belief_error_p99_ns=_error(everyone, 0.99),
         bound_coverage=_coverage(everyone),
         bound_exceeded=_exceeded(everyone).height,
         exceeded_details=_worst(everyone),
@@ -98,16 +111,29 @@ def _server(
 ) -> ServerSync:
     figures = ServerSync(
         beliefs=len(checks),
-        belief_error_p99_ns=_error_p99(checks),
+        belief_error_p50_ns=_error(checks, 0.5),
+        belief_error_p99_ns=_error(checks, 0.99),
         bound_coverage=_coverage(checks),
         bound_exceeded=_exceeded(checks).height,
-        bound_p99_ns=quantile(checks["bound_ns"].to_arrow(), 0.99),
+        bound_p99_ns=quantile(checks["bound_ns"].drop_nulls().to_arrow(), 0.99),
     )
     if on_ns is not None and len(series.window(on_ns, end_ns)):
         figures.measured = True
         figures.seconds_to_1ms = seconds_within(series, on_ns, end_ns, ONE_MS_NS)
         figures.seconds_to_limit = seconds_within(series, on_ns, end_ns, limit_ns)
     return figures
+
+
+def _steady(clocks: Clocks, name: str, span: PhaseSpan) -> dict[str, int | None]:
+    """Quantiles of |divergence| over the last quarter of the measuring window."""
+    start_ns, end_ns = span.start_ns or 0, span.end_ns or 0
+    from_ns = end_ns - (end_ns - start_ns) // STEADY_SHARE
+    last = clocks.get(name, ClockSeries()).window(from_ns, end_ns)
+    distances = pc.abs(to_arrow(last.divergence_ns))
+    return {
+        "steady_p50_ns": quantile(distances, 0.5),
+        "steady_p99_ns": quantile(distances, 0.99),
+    }
 
 
 def _switched_on_ns(server: str, span: PhaseSpan, events: Sequence[Event]) -> int | None:
@@ -138,16 +164,18 @@ def _checks(
 ) -> pl.DataFrame:
     """Every usable report of a node inside the measuring window, held against the truth.
 
-    `bound_ns` is rounded down, which changes no comparison of whole nanoseconds.
+    `bound_ns` is null where the daemon gives none; it is rounded down, which changes no comparison
+    of whole nanoseconds.
     """
     with evidence.reading("belief"):
         reports = (
             synchronised(evidence)
             .filter(pl.col("node") == node, pl.col("lab_ns").is_between(span.start_ns, span.end_ns))
-            .drop_nulls()
             .collect(engine="streaming")
         )
-    return reports.hstack(thetas_at(series, reports["lab_ns"], sample_error_ns)).drop_nulls()
+    return reports.hstack(thetas_at(series, reports["lab_ns"], sample_error_ns)).drop_nulls(
+        "theta_ns"
+    )
 
 
 def synchronised(evidence: Evidence) -> pl.LazyFrame:
@@ -160,8 +188,8 @@ def synchronised(evidence: Evidence) -> pl.LazyFrame:
     )
 
 
-def _error_p99(checks: pl.DataFrame) -> int | None:
-    return quantile((checks["offset_ns"] - checks["theta_ns"]).abs().to_arrow(), 0.99)
+def _error(checks: pl.DataFrame, share: float) -> int | None:
+    return quantile((checks["offset_ns"] - checks["theta_ns"]).abs().to_arrow(), share)
 
 
 def _exceeded(checks: pl.DataFrame) -> pl.DataFrame:
@@ -169,8 +197,8 @@ def _exceeded(checks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _coverage(checks: pl.DataFrame) -> float | None:
-    count = checks.height
-    return (count - _exceeded(checks).height) / count if count else None
+    bounded = checks["bound_ns"].count()
+    return (bounded - _exceeded(checks).height) / bounded if bounded else None
 
 
 def _worst(checks: pl.DataFrame) -> list[ExceededBound]:

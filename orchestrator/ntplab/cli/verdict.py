@@ -6,6 +6,7 @@ from ..analysis import Results
 from ..analysis.explain.base import clock_text, span_text
 from ..analysis.results import PhaseResult
 from .clock import format_divergence
+from .daemon_table import show_daemons
 from .output import out
 
 EXPLAINED_SHOWN = 3
@@ -27,6 +28,7 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
         [_row(phase) for phase in results.phases],
     )
     _show_beliefs(results)
+    show_daemons(results)
     _show_double_bookings(results, explanations)
     out.text("")
     for expectation in results.expectations:

@@ -1,14 +1,12 @@
 /*
-  A clock page, see page.h.
+  The file of a clock page: making it, and mapping it, see page.h.
 */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,79 +14,6 @@
 #include "host.h"
 #include "lock.h"
 #include "page.h"
-
-/* A writer that was held up for longer between reading the raw clock and having
-   its set ready starts over: until a set is published readers go on with the old
-   one, and its line must not lead theirs far past the instant it changes */
-#define MAX_DELAY_NS 5000
-#define MAX_ATTEMPTS 100
-
-
-_Static_assert(sizeof (struct line) == CACHE_LINE, "a line is one cache line");
-_Static_assert(sizeof (struct set) <= sizeof (union slot), "a set fits into its place");
-_Static_assert(sizeof (pthread_mutex_t) <= CACHE_LINE, "the lock fits into its place");
-
-/* ================================================== */
-/* Make the next set from the one in force and publish it */
-
-static int
-publish(struct page *p, int64_t raw, change_fn change, void *arg, int64_t *since)
-{
-  union slot slot, *next = &p->ring[(p->seq + 1) % PAGE_SETS];
-  int rc, attempts = 0;
-  int64_t at;
-
-  /* The previous publication before the writes to this place */
-  __atomic_thread_fence(__ATOMIC_RELEASE);
-
-  do {
-    slot = p->ring[p->seq % PAGE_SETS];
-    at = raw < 0 ? host_raw() : raw;
-    if (at < slot.set.line.base_raw)
-      at = slot.set.line.base_raw;
-
-    page_advance(p, p->seq, &slot, at);
-    model_fold(&slot.set, at);
-    rc = change(&slot.set, arg);
-    if (rc < 0)
-      return rc;
-
-    page_copy_slot(next, &slot);
-  } while (raw < 0 && host_raw() - at > MAX_DELAY_NS && ++attempts < MAX_ATTEMPTS);
-
-  __atomic_store_n(&p->seq, p->seq + 1, __ATOMIC_RELEASE);
-  *since = at;
-  return rc;
-}
-
-/* ================================================== */
-/* Without signals: a handler that sets the clock too would wait for itself.  But not
-   without SIGBUS, see interpose_guard.c. */
-
-int
-page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since)
-{
-  struct lock_holder holder;
-  sigset_t all, saved;
-  int rc;
-
-  if (!c->writable)
-    return -EPERM;
-
-  sigfillset(&all);
-  sigdelset(&all, SIGBUS);
-  pthread_sigmask(SIG_BLOCK, &all, &saved);
-
-  rc = lock_take(&c->page->lock, &holder);
-  if (rc == 0) {
-    rc = publish(c->page, raw, change, arg, since);
-    lock_give(&c->page->lock, &holder);
-    page_wake(c->page);
-  }
-
-  pthread_sigmask(SIG_SETMASK, &saved, NULL);
-  return rc;
-}
 
 /* ================================================== */
 
@@ -106,6 +31,7 @@ map_fd(int fd, int writable)
 static int
 check_page(int fd, const struct page *p)
 {
+  union slot slot;
   struct stat st;
 
   if (fstat(fd, &st) < 0)
@@ -114,10 +40,13 @@ check_page(int fd, const struct page *p)
     return -EBADMSG;
   if (p->version != PAGE_VERSION || p->size != sizeof *p)
     return -EPROTONOSUPPORT;
-  return 0;
+
+  page_find(p, INT64_MAX, &slot);
+  return lock_is_sound(&p->lock) && model_is_sound(&slot.set) ? 0 : -EBADMSG;
 }
 
 /* ================================================== */
+/* Without waiting for the other end of what may be a pipe */
 
 int
 page_map(struct vclock *c, const char *path, int writable)
@@ -125,7 +54,7 @@ page_map(struct vclock *c, const char *path, int writable)
   struct page *page;
   int fd, rc;
 
-  fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+  fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return -errno;
 
@@ -134,7 +63,7 @@ page_map(struct vclock *c, const char *path, int writable)
   close(fd);
 
   if (rc == 0) {
-    __atomic_fetch_add(&page_maps, 1, __ATOMIC_RELAXED);
+    page_count_map();
     c->writable = writable;
     c->page = page;
   } else if (page) {
@@ -171,7 +100,7 @@ fill_page(int fd, int64_t raw, int64_t wall)
   page->version = PAGE_VERSION;
   page->size = sizeof *page;
   model_start(&page->ring[0].set, raw < 0 ? host_raw() : raw, wall);
-  rc = lock_init(&page->lock);
+  rc = model_is_sound(&page->ring[0].set) ? lock_init(&page->lock) : -EINVAL;
   munmap(page, sizeof *page);
   return rc;
 }
