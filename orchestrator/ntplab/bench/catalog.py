@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, database, demo, discipline, reading, throughput
+from . import bring_up, convergence, database, demo, discipline, judging, reading, throughput
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
@@ -33,6 +33,7 @@ GROUPS = (
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
+    Group(judging.ABOUT, judging.measure),
 )
 BENCHMARKS: Mapping[str, str] = {
     name: about for group in GROUPS for name, about in group.about.items()
