@@ -24,7 +24,7 @@ from .intervals import wilson
 from .results import Prediction
 from .theory import DATABASE, THEORIES, Conditions, Offer, Theory
 
-SEATS_MAX = 20_000
+SEATS_MAX = 5_000
 """contested seats that are played in one phase, one by one; of more than that a sample is played,
 and the others are counted as left out"""
 
@@ -143,7 +143,8 @@ class Tally:
         around = Conditions(self._theta_ns, self.world.monotonic_ns, self.world.params)
         offers = [offer_of(claim) for claim in claims]
         lags_ns = self.lags_ns or (0,)
-        if all(_is_measured(news, at) for news in offers for at in offers):
+        servers = {offer.server for offer in offers}
+        if all(servers <= {news.server, *news.reached_ns} for news in offers):
             lags_ns = lags_ns[:1]  # none of them is asked for
         return sum(len(theory(offers, around, lag_ns)) > 1 for lag_ns in lags_ns) / len(lags_ns)
 
@@ -166,10 +167,6 @@ class Tally:
         lag = {} if middle is None else {"lag_median": middle}
         params = {name.removesuffix("_ns"): value for name, value in self.world.params.items()}
         return {**params, **lag, **skew}
-
-
-def _is_measured(news: Offer, at: Offer) -> bool:
-    return news.server == at.server or at.server in news.reached_ns
 
 
 def offer_of(claim: Claim) -> Offer:
