@@ -3,7 +3,7 @@
 Two run at a time, as two users of one engine would run them. What is overridden here is how long
 a scenario takes, and expectations about amounts that only a long run reaches; never what is
 expected of double bookings. how-good-must-ntp-be is in `test_sweeps.py`, daemons in
-`test_daemons.py`.
+`test_daemons.py`, wander in `test_oscillators.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .kit import REPO, Cli
 pytestmark = pytest.mark.docker
 
 SHIPPED = REPO / "playbooks" / "scenarios"
-ELSEWHERE = {"how-good-must-ntp-be", "daemons"}
+ELSEWHERE = {"how-good-must-ntp-be", "daemons", "wander"}
 
 
 def durations(**seconds: int) -> list[str]:
@@ -28,6 +28,11 @@ def durations(**seconds: int) -> list[str]:
 
 SHORT = {
     "concert": durations(control=5, ntp_off=6, ntp_on=6),
+    "cures": [
+        *durations(ntp_off=4, ntp_on=4),
+        "expect.4=phases.ntp-off.bookings.contested_seats >= 20",
+        "expect.5=phases.ntp-on.bookings.contested_seats >= 20",
+    ],
     "before-after": durations(ntp_off=6, ntp_on=6),
     "belief-bound": durations(steered=8, alone=24),
     "database-clock": durations(servers_wrong=4, database_steps=14),
@@ -36,7 +41,6 @@ SHORT = {
     "monotonic-is-not-shared": durations(ntp_off=4, ntp_on=4),
     "step-hurts": durations(steady=3, corrected=28),
     "unique": durations(ntp_off=5),
-    "wander": durations(free=8, steered=8),
 }
 """scenario -> what `--set` changes"""
 
