@@ -145,7 +145,7 @@ class PhaseRunner:
                     f"phase {phase.name}: {worst_node} is still {format_duration(worst_ns)} from "
                     f"true time {format_duration(phase.settle.timeout_ns)} after NTP was switched "
                     f"on; the limit is {format_duration(limit_ns)}",
-                    hint="the logs of its chronyd tell why; settle.timeout gives it longer",
+                    hint="the logs of its NTP daemon tell why; settle.timeout gives it longer",
                 )
             self.lab.feed.wait(TICK_S)
         seconds = max(0, within_since_ns - switched_ns) / NS_PER_S

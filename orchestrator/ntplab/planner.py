@@ -117,7 +117,7 @@ def _servers(scenario: Scenario, uptimes_s: dict[str, int]) -> Iterator[ServerPl
         yield ServerPlan(
             name=server.name,
             clock=_clock(scenario, server.name, uptimes_s),
-            daemon=server.ntp.daemon,
+            daemon=server.ntp.daemon or scenario.ntp.daemon,
             sources=sources,
             ntp_options=server.ntp.options,
             ntp_at_start=_ntp_at_start(scenario, server.name),

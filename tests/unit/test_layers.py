@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator" / "ntplab"
 STAGES = [
     {"__version__", "errors", "units", "paths", "labtime", "hostclock"},
     {"events", "oscillator", "scenario"},
-    {"plan", "oscillator_planner"},
+    {"plan", "daemons", "oscillator_planner"},
     {"planner", "topology", "timeline"},
     {"render"},
     {"driver"},

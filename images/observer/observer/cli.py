@@ -105,9 +105,10 @@ def _wait(name: str) -> Command:
     """The command that waits for all its targets."""
 
     def command(arguments: argparse.Namespace) -> int:
-        from .waiting import PROBES, wait_for_all
+        from .waiting import ntp_probe, probe_http, wait_for_all
 
-        found = wait_for_all(arguments.target, PROBES[name], arguments.timeout_s)
+        probe = probe_http if name == "wait-http" else ntp_probe(_daemons())
+        found = wait_for_all(arguments.target, probe, arguments.timeout_s)
         JsonLines()({"t": name, **found})
         for target, state in found["targets"].items():
             if state["error"] is not None:
@@ -116,6 +117,15 @@ def _wait(name: str) -> Command:
         return 0 if found["ok"] else EXIT_FAILED
 
     return command
+
+
+def _daemons() -> dict[str, str]:
+    """How each host's NTP daemon is asked; nothing where no observer.json names other daemons."""
+    try:
+        nodes = config_from_environment().nodes
+    except ConfigError:
+        return {}
+    return {node.ntp: node.daemon for node in nodes if node.ntp is not None}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -210,7 +220,7 @@ def _at_least(least: Number) -> Callable[[str], Number]:
 def _add_waits(commands: _Commands) -> None:
     for name, metavar, describe in (
         ("wait-http", "URL", "wait until every URL answers 200"),
-        ("wait-ntp", "NODE", "wait until every node's chronyd answers"),
+        ("wait-ntp", "NODE", "wait until every node's NTP daemon answers"),
     ):
         parser = _add(commands, name, _wait(name), describe)
         parser.add_argument("target", nargs="+", metavar=metavar)

@@ -14,6 +14,8 @@ from .oscillator import MIN_TEMPERATURE_NS, Temperature, Wander
 ANCHOR_VARIABLE = "NTPLAB_ANCHOR_NS"
 CONFIG_VARIABLE = "NTPLAB_OBSERVER_CONFIG"
 DEFAULT_CONFIG = "/etc/ntplab/observer.json"
+DAEMONS = ("chrony", "ntpsec", "openntpd")
+"""those that can be asked what they believe"""
 
 
 class ConfigError(Exception):
@@ -22,7 +24,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One clock: its page, the host where its chronyd answers (if any), how it begins."""
+    """One clock: its page, the host where its NTP daemon answers (if any), how it begins."""
 
     name: str
     page: Path
@@ -34,6 +36,8 @@ class NodeConfig:
     wander: Wander | None = None
     """since when, is said when the page is made; so below"""
     temperature: Temperature | None = None
+    daemon: str = "chrony"
+    """how it is asked, see asking.py"""
 
 
 @dataclass(frozen=True)
@@ -90,19 +94,28 @@ def parse_config(text: str) -> Config:
 
 
 def _node(document: Any, where: str) -> NodeConfig:
-    _only(document, where, {"name", "page", "ntp", "seed", "initial"})
+    _only(document, where, {"name", "page", "ntp", "daemon", "seed", "initial"})
     initial = document.get("initial", {})
     _only(initial, f"{where}.initial", {"offset_ns", "drift_ppm", "wander", "temperature"})
     return NodeConfig(
         name=_field(document, where, "name", str),
         page=Path(_field(document, where, "page", str)),
         ntp=None if document.get("ntp") is None else _field(document, where, "ntp", str),
+        daemon=_daemon(document, where),
         offset_ns=_field(initial, f"{where}.initial", "offset_ns", int, 0),
         drift_ppm=float(_field(initial, f"{where}.initial", "drift_ppm", (int, float), 0.0)),
         seed=_field(document, where, "seed", int, 0),
         wander=_wander(initial.get("wander"), f"{where}.initial.wander"),
         temperature=_temperature(initial.get("temperature"), f"{where}.initial.temperature"),
     )
+
+
+def _daemon(document: Any, where: str) -> str:
+    daemon: str = _field(document, where, "daemon", str, "chrony")
+    if daemon not in DAEMONS:
+        expected = ", ".join(DAEMONS)
+        raise ConfigError(f"{where}.daemon: expected one of {expected}, got {daemon!r}")
+    return daemon
 
 
 def _wander(document: Any, where: str) -> Wander | None:

@@ -9,6 +9,7 @@ import signal
 import threading
 
 from . import faults
+from .asking import ASK
 from .belief import Asker
 from .config import Config
 from .driving import Driver
@@ -54,9 +55,11 @@ def serve(config: Config, anchor_ns: int, emit: Emit) -> None:
 
 
 def _start_asking(config: Config, anchor_ns: int, emit: Emit, done: threading.Event) -> None:
-    asked = [(node.name, node.ntp) for node in config.nodes if node.ntp is not None]
+    asked = [
+        (node.name, node.ntp, ASK[node.daemon]) for node in config.nodes if node.ntp is not None
+    ]
     period_ns = NS_PER_S / config.belief_hz
-    for turn, (name, host) in enumerate(asked):
-        asker = Asker(name, host, anchor_ns, raw_ns, emit)
+    for turn, (name, host, ask) in enumerate(asked):
+        asker = Asker(name, host, anchor_ns, raw_ns, emit, ask)
         # Spread over the period: ten chronycs at once would be felt by who is measured.
         asker.start(config.belief_hz, round(turn * period_ns / len(asked)), done)

@@ -15,6 +15,7 @@ from ..scenario.models import as_plain
 from ..setup.engine import ensure_engine
 from ..setup.images import ensure_images
 from ..sweep import SweepRequest, plan_points
+from ..topology import images_of
 from .output import out
 
 
@@ -39,11 +40,15 @@ def load_plan(file: Path, overrides: list[str] | None, seed: int | None = None) 
     return make_plan(load(file, overrides, seed))
 
 
-def ready_driver() -> DockerDriver:
-    """Engine running, images current: set up whatever is missing, saying so."""
+def ready_driver(*plans: Plan, all_images: bool = False) -> DockerDriver:
+    """Engine running, images current: set up whatever is missing, saying so.
+
+    The images are those of `plans`, or of any ordinary lab; `all_images` has every one made.
+    """
     ensure_engine(out.say, engine_trouble)
     driver = DockerDriver()
-    ensure_images(driver, None, out.step)
+    images = dict.fromkeys(image for plan in plans or (None,) for image in images_of(plan))
+    ensure_images(driver, None if all_images else tuple(images), out.step)
     return driver
 
 

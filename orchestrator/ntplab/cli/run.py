@@ -85,14 +85,14 @@ def run(
 
 def perform(wanted: RunRequest) -> tuple[RunDirectory, Results]:
     """Run it with progress; whatever happens, say where the evidence is."""
-    driver = ready_driver()
+    driver = ready_driver(wanted.plan)
     with Narrator(out, wanted.plan) as narrator, told_where(narrator):
         return run_experiment(wanted, driver, narrator)
 
 
 def perform_sweep(wanted: SweepRequest) -> tuple[RunDirectory, SweepResults]:
     """Run every point with progress; whatever happens, say how to go on."""
-    driver = ready_driver()
+    driver = ready_driver(*(point.plan for point in wanted.points))
     with Narrator(out, wanted.plan) as narrator, told_where(narrator, resumable=True):
         return run_sweep(wanted, driver, narrator)
 
@@ -108,7 +108,7 @@ def perform_resume(directory: RunDirectory, runs: Path) -> tuple[RunDirectory, S
     overrides = manifest.sweep.overrides
     experiment = load_all(directory.path / "scenario.yaml", overrides)
     wanted = sweep_request(experiment, overrides, runs, None)
-    driver = ready_driver()
+    driver = ready_driver(*(point.plan for point in wanted.points))
     with Narrator(out, wanted.plan) as narrator, told_where(narrator, resumable=True):
         return resume_sweep(directory, wanted, driver, narrator)
 

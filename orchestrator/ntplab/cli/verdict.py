@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..analysis import Results, SweepResults
 from ..analysis.results import PhaseResult
 from .clock import format_divergence
+from .daemon_table import show_daemons
 from .output import out
 from .sweep_table import show_sweep
 from .verdict_words import show_judgement
@@ -37,6 +38,7 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
         ],
         [_row(phase) for phase in results.phases],
     )
+    show_daemons(results)
     _show_double_bookings(results, explanations)
     out.text("")
     show_judgement(results)

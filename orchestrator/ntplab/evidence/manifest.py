@@ -22,6 +22,10 @@ class ManifestNode(_Model):
     time_namespace_reason: str = ""
     image: str = ""
     image_digest: str = ""
+    ntp_daemon: str = ""
+    """chrony, ntpsec, openntpd or timesyncd; empty where none steers the clock"""
+    ntp_version: str = ""
+    """of its Debian package"""
 
 
 class Skew(_Model):
@@ -65,6 +69,8 @@ class ManifestPhase(_Model):
     trial_of: str | None = None
     """the phase of the scenario that this is one trial of, where it has several"""
     trial: int = 1
+    load: list[Any] | None = None
+    """the planned patterns, empty for none; None where the manifest does not say"""
     faults: list[ManifestFault] = Field(default_factory=list)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from .types import (
     Excursion,
     Flag,
     Name,
+    NtpDaemon,
     Offset,
     OneLine,
     SlewRate,
@@ -68,7 +69,8 @@ class MachineClock(Model):
 
 
 class Makestep(Model):
-    """When chronyd may jump instead of slewing."""
+    """When an NTP daemon may jump instead of slewing. Not every daemon can be told all of it: see
+    the explanation of NTP daemons."""
 
     threshold: Accuracy = Field(
         default=100 * NS_PER_MS, description="jump only if off by more than this"
@@ -79,8 +81,13 @@ class Makestep(Model):
 
 
 class NtpDefaults(Model):
-    """How the NTP daemons of all nodes are configured."""
+    """How the NTP daemons of all nodes are configured, as far as each can be told."""
 
+    daemon: NtpDaemon = Field(
+        default="chrony",
+        description="which NTP daemon steers the servers' clocks; time servers and the database "
+        "have chrony",
+    )
     minpoll: Annotated[Whole, Field(ge=-6, le=24)] = Field(
         default=-2, description="shortest time between polls, as a power of two of seconds"
     )
@@ -91,7 +98,7 @@ class NtpDefaults(Model):
         default=Makestep(), description="`null`: never jump, slew whatever it takes"
     )
     max_slew: SlewRate | None = Field(
-        default=None, description="fastest slew; chronyd's default if absent"
+        default=None, description="fastest slew of chronyd; its default if absent"
     )
     options: tuple[OneLine, ...] = Field(
         default=(),
@@ -103,8 +110,8 @@ class NtpDefaults(Model):
 class ServerNtp(Model):
     """The NTP client of one server."""
 
-    daemon: Literal["chrony"] = Field(
-        default="chrony", description="which NTP daemon steers the clock"
+    daemon: NtpDaemon | None = Field(
+        default=None, description="which NTP daemon steers the clock; the lab's if absent"
     )
     sources: tuple[Name, ...] | None = Field(
         default=None, max_length=10, description="time servers it asks; all of them if absent"
@@ -112,7 +119,7 @@ class ServerNtp(Model):
     options: tuple[OneLine, ...] = Field(
         default=(),
         max_length=100,
-        description="further lines for its chrony.conf, put in as they are",
+        description="further lines for its daemon's configuration, put in as they are",
     )
 
 

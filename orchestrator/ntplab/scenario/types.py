@@ -139,3 +139,4 @@ ClockState = Annotated[
     WithJsonSchema({"enum": ["true", "skewed", "keep", True]}),
 ]
 NtpMethod = Literal["daemon", "network", "sources"]
+NtpDaemon = Literal["chrony", "ntpsec", "openntpd", "timesyncd"]

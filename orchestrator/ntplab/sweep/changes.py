@@ -5,7 +5,7 @@ plan becomes containers and files, and what differs between those of two points 
 
 - nothing: clocks, data and NTP are put back as before any point
 - only what the app is told in its environment: the app takes it in place
-- chrony.conf: the file is replaced while the daemon is down
+- what an NTP daemon reads: the file is replaced while the daemon is down
 - anything else about one server or time server: that container is made anew
 - the observer, the database, networks, volumes or the set of nodes: the lab is made anew
 """
@@ -16,14 +16,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from ..daemons import DAEMONS
 from ..plan import Plan
-from ..render import CHRONY_CONF_PATH, render_files
+from ..render import render_files
 from ..topology import OBSERVER_CONFIG_PATH, NodeSpec, Topology, build
 
 APP_ENVIRONMENT = ("NTPLAB_POLICY", "NTPLAB_POLICY_PARAMS")
 """What `booking.reconfigure` changes in a running app."""
 START_ENVIRONMENT = ("NTPLAB_SERVICES_DOWN",)
 """Decides only how services begin; between points the stage starts and stops them anyway."""
+DAEMON_FILES = frozenset(path for d in DAEMONS.values() for _, path in d.files)
+"""Read by an NTP daemon when it starts."""
 REPLACEABLE = ("server", "timeserver")
 """Kinds of node that the others do without for a moment."""
 
@@ -47,7 +50,7 @@ class Changes:
     apps: tuple[str, ...] = ()
     """servers whose app takes another policy or other parameters"""
     daemons: tuple[str, ...] = ()
-    """nodes with another chrony.conf"""
+    """nodes whose NTP daemon reads another file"""
 
     @property
     def restarted(self) -> list[str]:
@@ -61,7 +64,7 @@ class Changes:
         told = {
             "container made anew": self.nodes,
             "policy changed": self.apps,
-            "chrony.conf changed": self.daemons,
+            "NTP configuration changed": self.daemons,
         }
         return [f"{what}: {' '.join(nodes)}" for what, nodes in told.items() if nodes]
 
@@ -85,7 +88,7 @@ def compare(before: Rendered, after: Rendered, spoiled: Iterable[str] = ()) -> C
     daemons = set[str]()
     for name in old:
         for path in _different_files(before.files.get(name, {}), after.files.get(name, {})):
-            (daemons if path == CHRONY_CONF_PATH else nodes).add(name)
+            (daemons if path in DAEMON_FILES else nodes).add(name)
     for spec in after.topology.nodes:
         if spec.name in nodes and spec.kind not in REPLACEABLE:
             return Changes(lab=f"{spec.name} is not as it was")

@@ -15,19 +15,19 @@ from ..buyers import Buyers
 from ..collect.databases import empty_databases
 from ..collect.files import collect_logs
 from ..collect.samples import Append
+from ..daemons import CHRONY
 from ..driver.base import Driver
 from ..errors import FaultError, NodeError
 from ..events import Emit, LabStep
 from ..evidence import Manifest
 from ..faults.clocks import place_clocks
 from ..faults.handle import each
-from ..faults.ntp import SERVICE, TIME_NETWORK
+from ..faults.ntp import SERVICES, TIME_NETWORK, daemon_of
 from ..lab import Lab
 from ..labtime import LabClock
 from ..plan import Plan
 from ..provenance import manifest
-from ..render import CHRONY_CONF_PATH
-from .changes import Changes, Rendered, compare, rendered
+from .changes import DAEMON_FILES, Changes, Rendered, compare, rendered
 
 DOWN_WITHIN_MS = 10_000
 RECONFIGURE = ("python3", "-m", "booking.reconfigure")
@@ -122,7 +122,11 @@ class Stage:
         """Nodes that a point left dead, or in which it ran who knows what."""
         self.lab.check_alive()
         ran = {f.node for phase in plan.phases for f in phase.faults if f.kind == "exec"}
-        return set(self.lab.dead) | ran
+        return set(self.lab.dead) | ran | (self._remembering(plan) if uses_ntp(plan) else set())
+
+    def _remembering(self, plan: Plan) -> set[str]:
+        """Nodes whose NTP daemon keeps on disk what it learned; our chronyd has no drift file."""
+        return {server.name for server in plan.servers if server.daemon != CHRONY.name}
 
     def _change(self, plan: Plan, changes: Changes, wanted: Rendered) -> None:
         assert self._plan is not None
@@ -131,7 +135,7 @@ class Stage:
             each(steerable(plan), self._rest)
         lab.adopt(plan)
         for node in changes.daemons:
-            files = {CHRONY_CONF_PATH: wanted.files[node][CHRONY_CONF_PATH]}
+            files = {p: text for p, text in wanted.files[node].items() if p in DAEMON_FILES}
             lab.driver.put_files(lab.name, node, files)
         if changes.nodes:
             lab.renew(changes.nodes, self._labels)
@@ -161,10 +165,12 @@ class Stage:
         each(nodes, lambda node: self._supervise(node, "-wR", "-r"))
 
     def _supervise(self, node: str, wait: str, order: str) -> None:
-        argv = ["s6-svc", wait, "-T", str(DOWN_WITHIN_MS), order, SERVICE]
+        daemon = daemon_of(self.lab.handle, node)
+        service = f"{SERVICES}/{daemon.service}"
+        argv = ["s6-svc", wait, "-T", str(DOWN_WITHIN_MS), order, service]
         result = self.lab.handle.exec(node, argv)
         if not result.ok:
-            raise FaultError(f"{node}: chronyd does not obey: {' '.join(argv)}")
+            raise FaultError(f"{node}: {daemon.program} does not obey: {' '.join(argv)}")
 
     def _reconfigure(self, node: str, plan: Plan) -> None:
         change = json.dumps({"policy": plan.policy, "params": plan.policy_params})
