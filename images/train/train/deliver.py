@@ -21,10 +21,12 @@ from .messages import (
     StatePart,
 )  # fmt: skip
 from .node import Node, Result, Settings
-from .office import Rules
+from .office import HoldClock, Rules
 from .reading import Reading
 from .ticket import BadValueError
 from .turn import Turn
+
+_WALL_LOOK_NS = 50_000_000
 
 
 def start(node: Node, settings: Settings, rules: Rules | None, reading: Reading) -> Result:
@@ -173,3 +175,21 @@ def _take_if_possible(turn: Turn) -> None:
         cut.take(turn)
     except BadValueError:
         return
+
+
+def next_due_ns(node: Node, rules: Rules | None, reading: Reading) -> int | None:
+    """When `tick` will have something to do, on the monotonic clock, as far as is known now.
+
+    A hold on the wall clock may end whenever that clock is set: it is looked at every 50 ms.
+    """
+    due = [link.ack_due_ns for link in node.links.values() if link.ack_due_ns is not None]
+    for link in node.links.values():
+        for channel in (link.app, link.control):
+            due += [pending.due_ns for pending in channel.outbox.values()]
+    if node.office is not None and rules is not None and not node.halted:
+        holds = [s.deadline_ns for s in node.office.sales.values() if s.deadline_ns is not None]
+        if rules.hold_clock is HoldClock.MONOTONIC:
+            due += holds
+        elif holds:
+            due.append(reading.monotonic_ns + _WALL_LOOK_NS)
+    return min(due, default=None)

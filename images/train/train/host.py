@@ -1,0 +1,159 @@
+"""A node's shell, whatever carries its lines: state is durable before anything is let out.
+
+A carrier (`tcp.py`, `airplug.py`, a test) calls `receive`, `tick` and `command`, one at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from . import codec, deliver
+from .node import Node, Result, Settings
+from .office import Rules
+from .plain import plain
+from .reading import Reading
+from .snapshot import Snapshot, document, read_document
+from .store import Store, StoreError
+from .ticket import BadValueError
+from .turn import Turn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Host:
+    """One node, its file and its clocks.
+
+    `send` hands a line's payload to every neighbor; `log` takes a JSON document for each thing
+    that happened. Raises `StoreError` when `store` holds another node than `birth`.
+    """
+
+    def __init__(
+        self,
+        birth: Node,
+        *,
+        settings: Settings,
+        rules: Rules | None,
+        store: Store,
+        snapshots: Path,
+        clocks: Callable[[], Reading],
+        send: Callable[[str], None],
+        log: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.settings = settings
+        self.rules = rules
+        self.rejected: Counter[str] = Counter()
+        self._store = store
+        self._snapshots = snapshots
+        self._clocks = clocks
+        self._send = send
+        self._log = log
+        saved = store.load()
+        if saved is not None and (saved.name, saved.office_name) != (birth.name, birth.office_name):
+            raise StoreError(
+                f"the state is of node {saved.name} (office {saved.office_name}), "
+                f"not of {birth.name} (office {birth.office_name})"
+            )
+        self._saved = saved
+        self.node = saved if saved is not None else birth
+
+    def start(self) -> None:
+        """Once, before anything else."""
+        reading = self._clocks()
+        self._take(deliver.start(self.node, self.settings, self.rules, reading), reading)
+
+    def receive(self, payload: str) -> None:
+        """A line from a neighbor; one that is no message is counted, logged and changes nothing."""
+        try:
+            envelope = codec.decode(payload)
+        except BadValueError as error:
+            self.reject(str(error))
+            return
+        reading = self._clocks()
+        self._take(
+            deliver.receive(self.node, self.settings, self.rules, reading, envelope), reading
+        )
+
+    def reject(self, reason: str) -> None:
+        """Count and log a line that is no message."""
+        self.rejected[reason] += 1
+        self._log({"t": "rejected", "node": self.node.name, "reason": reason})
+
+    def tick(self) -> None:
+        """Time has passed."""
+        reading = self._clocks()
+        self._take(deliver.tick(self.node, self.settings, self.rules, reading), reading)
+
+    def command(
+        self,
+        do: Callable[Concatenate[Turn, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Carry out one of `commands`; raises `BadValueError`, and then nothing has changed."""
+        reading = self._clocks()
+        turn = Turn(self.node, self.settings, self.rules, reading)
+        value = do(turn, *args, **kwargs)
+        self._take(turn.result(), reading)
+        return value
+
+    def next_due_ns(self) -> int | None:
+        """When `tick` has something to do, on the monotonic clock; None: not before a message."""
+        return deliver.next_due_ns(self.node, self.rules, self._clocks())
+
+    def snapshot(self, epoch: int) -> Snapshot:
+        """The snapshot of that epoch from its file. Raises `BadValueError`."""
+        path = self._snapshot_path(epoch)
+        try:
+            text = path.read_text()
+        except OSError as error:
+            known = ", ".join(map(str, self.snapshot_epochs())) or "none"
+            raise BadValueError(f"no snapshot {epoch}; there are: {known}") from error
+        except ValueError as error:
+            raise BadValueError(f"{path.name}: the snapshot is damaged: {error}") from error
+        return read_document(text)
+
+    def snapshot_epochs(self) -> list[int]:
+        """Epochs that have a file, lowest first."""
+        names = [
+            path.stem.removeprefix("snapshot-") for path in self._snapshots.glob("snapshot-*.json")
+        ]
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def _snapshot_path(self, epoch: int) -> Path:
+        return self._snapshots / f"snapshot-{epoch}.json"
+
+    def _take(self, result: Result, reading: Reading) -> None:
+        self._store.save(self._saved, result.node)
+        self._saved = self.node = result.node
+        for snapshot in result.snapshots:
+            write_atomically(self._snapshot_path(snapshot.epoch), document(snapshot))
+        for fact in result.facts:
+            self._log(
+                {
+                    "t": "fact",
+                    "node": self.node.name,
+                    "lamport": self.node.lamport,
+                    "epoch": self.node.epoch,
+                    "generation": self.node.generation,
+                    "wall_ns": reading.wall_ns,
+                    "monotonic_ns": reading.monotonic_ns,
+                    **plain(fact),
+                }
+            )
+        for envelope in result.sends:
+            self._send(codec.encode(envelope))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The whole text or what was there before, whenever the process is killed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
