@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .kit import SCENARIOS, Cli, StandingLab
+from .kit import SCENARIOS, Cli, StandingLab, free_port
 
 
 @pytest.fixture
@@ -21,8 +21,10 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandingLab]:
     """The lab of three.yaml, brought up once for a module of tests."""
     cli = Cli(tmp_path_factory.mktemp("standing"))
     name = f"test-{secrets.token_hex(3)}"
+    port = free_port()
+    scenario = (str(SCENARIOS / "three.yaml"), "--set", f"servers.marseille.port={port}")
     try:
-        cli("up", str(SCENARIOS / "three.yaml"), "--lab", name)
-        yield StandingLab(name, cli)
+        cli("up", *scenario, "--lab", name)
+        yield StandingLab(name, cli, scenario, port)
     finally:
         cli("down", "--lab", name, exit_code=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -60,10 +61,15 @@ class Cli:
 
 @dataclass(frozen=True)
 class StandingLab:
-    """A lab that is up. `host(node)` is testinfra's view of a node."""
+    """A lab that is up. `host(node)` is testinfra's view of a node.
+
+    `scenario`: what `up` was given. `port`: where marseille is published.
+    """
 
     name: str
     cli: Cli
+    scenario: tuple[str, ...]
+    port: int
 
     def host(self, node: str) -> Host:
         return testinfra.get_host(f"docker://ntplab-{self.name}-{node}")
@@ -93,6 +99,12 @@ def wait_for(what: str, look: Callable[[], T | None], timeout_s: float = 60) -> 
             return answer
         time.sleep(0.1)
     raise AssertionError(f"{what}: not seen within {timeout_s:g} s")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def labelled(lab: str) -> list[str]:

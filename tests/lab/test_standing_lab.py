@@ -16,7 +16,6 @@ from .kit import ENTER, Cli, StandingLab, labelled, wait_for
 
 SERVERS = ("paris", "lyon", "marseille")
 NODES_WITH_CLOCKS = (*SERVERS, "ntp1", "db")
-PORT = 18431
 
 
 def test_every_clock_is_as_wrong_as_the_scenario_says(standing: StandingLab) -> None:
@@ -143,9 +142,9 @@ def host_discipline() -> tuple[int, int, int]:
 
 
 def test_only_127_0_0_1_listens_and_only_where_asked(standing: StandingLab) -> None:
-    addresses = listening_addresses(PORT)
+    addresses = listening_addresses(standing.port)
     assert addresses == {"127.0.0.1"}
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", standing.port, timeout=10)
     connection.request("GET", "/healthz")
     assert connection.getresponse().status == 200
     connection.close()
@@ -154,7 +153,7 @@ def test_only_127_0_0_1_listens_and_only_where_asked(standing: StandingLab) -> N
         for node in standing.cli.json("status", "--lab", standing.name)["nodes"]
         if node["ports"]
     }
-    assert published == {"marseille": {"8000": f"127.0.0.1:{PORT}"}}
+    assert published == {"marseille": {"8000": f"127.0.0.1:{standing.port}"}}
 
 
 def listening_addresses(port: int) -> set[str]:
@@ -171,7 +170,7 @@ def listening_addresses(port: int) -> set[str]:
 
 
 def test_a_seat_can_be_reserved_by_hand(standing: StandingLab) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", standing.port, timeout=10)
     body = json.dumps({"seat": "Z-0001", "buyer": "me"})
     headers = {"Content-Type": "application/json", "Idempotency-Key": "by-hand"}
     connection.request("POST", "/reserve_ticket", body, headers)
@@ -184,17 +183,15 @@ def test_a_seat_can_be_reserved_by_hand(standing: StandingLab) -> None:
 
 
 def test_up_again_changes_nothing(standing: StandingLab) -> None:
-    scenario = Path(__file__).parent / "scenarios" / "three.yaml"
     before = labelled(standing.name), standing.host("paris").check_output("cat /etc/hostname")
-    done = standing.cli("up", str(scenario), "--lab", standing.name)
+    done = standing.cli("up", *standing.scenario, "--lab", standing.name)
     assert "is up already" in done.stderr
     after = labelled(standing.name), standing.host("paris").check_output("cat /etc/hostname")
     assert after == before  # a container's host name is its id: it is the same one
 
 
 def test_a_taken_port_is_named_and_nothing_is_left(standing: StandingLab, cli: Cli) -> None:
-    scenario = Path(__file__).parent / "scenarios" / "three.yaml"
-    done = cli("up", str(scenario), "--lab", "test-taken", exit_code=5)
-    assert f"port {PORT} of 127.0.0.1 is already taken" in done.stderr
+    done = cli("up", *standing.scenario, "--lab", "test-taken", exit_code=5)
+    assert f"port {standing.port} of 127.0.0.1 is already taken" in done.stderr
     assert "hint:" in done.stderr
     assert labelled("test-taken") == []
