@@ -121,7 +121,7 @@ class Neighborhood:
                     done()
             writer.close()
 
-        server = await asyncio.start_server(on_connection, "0.0.0.0", port)  # noqa: S104
+        server = await asyncio.start_server(on_connection, "0.0.0.0", port)
         async with server, asyncio.TaskGroup() as tasks:
             for link in self.links.values():
                 tasks.create_task(link.run())

@@ -1,0 +1,89 @@
+"""A client's own load: seeded wishes, one request after the other. Runs beside the node.
+
+Each customer thinks for a while (drawn from an exponential distribution), asks for one ticket, and
+waits for the end of that request. The draws depend on the seed and the client's name alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import commands
+from .client import Stage
+from .host import Host
+from .ticket import BadValueError, Wish
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`requests`: how many, None for as long as it runs. `wishes`: drawn evenly from these."""
+
+    seed: int
+    think_mean_ns: int
+    requests: int | None = None
+    wishes: tuple[Wish, ...] = (Wish(),)
+
+    def __post_init__(self) -> None:
+        if self.think_mean_ns < 0 or (self.requests is not None and self.requests < 0):
+            raise BadValueError("load: no number may be below zero")
+        if not self.wishes:
+            raise BadValueError("load: at least one wish is needed")
+
+
+class Customers:
+    """Starts and ends the load of one client; `done` follows every request made."""
+
+    def __init__(self, host: Host, done: Callable[[], None]) -> None:
+        self._host = host
+        self._done = done
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+
+    def start(self, load: Load) -> None:
+        """Raises `BadValueError` at the office, or while another load runs."""
+        if self._host.node.client is None:
+            raise BadValueError("the office buys no tickets")
+        if self.running:
+            raise BadValueError("a load is running; stop it first")
+        self._task = asyncio.get_running_loop().create_task(self._run(load))
+
+    def stop(self) -> None:
+        """No new requests; one that is outstanding goes on by itself."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def noticed(self) -> None:
+        """Call after every event at the node: a request may have ended."""
+        client = self._host.node.client
+        if client is not None and client.stage is Stage.IDLE and not self._host.node.halted:
+            self._idle.set()
+        else:
+            self._idle.clear()
+
+    async def _run(self, load: Load) -> None:
+        chance = random.Random(f"{load.seed} {self._host.node.name}")
+        made = 0
+        while load.requests is None or made < load.requests:
+            if load.think_mean_ns:
+                await asyncio.sleep(chance.expovariate(NS / load.think_mean_ns))
+            self.noticed()
+            await self._idle.wait()
+            self._host.command(commands.reserve, chance.choice(load.wishes))
+            made += 1
+            self._done()
+
+
+def status(customers: Customers) -> dict[str, Any]:
+    """For `status`: whether a load runs."""
+    return {"running": customers.running}
