@@ -23,9 +23,10 @@ from clockpage import (
     STA_PLL,
     ClockPage,
 )
-from conftest import SOURCES
 from hypothesis import given
 from hypothesis import strategies as st
+
+from conftest import SOURCES
 
 RAW_NS = 1_000 * NS_PER_S
 WALL_NS = 1_700_000_000 * NS_PER_S + 123_456_789

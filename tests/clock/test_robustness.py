@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from clockpage import NOW, NS_PER_S, ClockPage
+
 from conftest import Preloaded
 
 STORM_S = float(os.environ.get("CLOCK_STORM_S", "5"))

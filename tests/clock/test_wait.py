@@ -27,6 +27,7 @@ from clockpage import (
     NS_PER_S,
     ClockPage,
 )
+
 from conftest import Preloaded
 
 WAITER = Path(__file__).with_name("waiter.c")

@@ -87,9 +87,14 @@ class Turn:
         )
 
     def emit(self, peer: str, uid: int, pending: Pending, body: Body) -> None:
-        """One sending under a new name; it carries every acknowledgment that is owed."""
+        """One sending under a new name; it carries every acknowledgment that is owed.
+
+        But a repetition in an older color acknowledges no application message: the peer, which it
+        does not turn, would forget before its cut what this node received after its own.
+        """
         self.node = replace(self.node, sequence=self.node.sequence + 1)
         node, link = self.node, self.link(peer)
+        of_now = pending.epoch == node.epoch
         self._sends.append(
             Envelope(
                 body=body,
@@ -104,11 +109,11 @@ class Turn:
                 epoch=pending.epoch,
                 generation=node.generation,
                 uid=uid,
-                app_ack=link.app.window.floor,
+                app_ack=link.app.window.floor if of_now else 0,
                 control_ack=link.control.window.floor,
             )
         )
-        if link.ack_due_ns is not None:
+        if of_now and link.ack_due_ns is not None:
             self.set_link(peer, replace(link, ack_due_ns=None))
 
     def acknowledge(self, peer: str) -> None:

@@ -21,7 +21,7 @@ from ..reading import Reading
 from ..snapshot import Snapshot, crossing
 from ..ticket import Wish
 from ..turn import Turn
-from .protocol import OFFICE, wrong_holders, wrong_owners
+from .protocol import OFFICE, wrong_holders, wrong_numbers, wrong_owners
 from .search import Event
 
 NOW = Reading(0, 0)
@@ -157,8 +157,9 @@ class SystemModel:
 def wrong_system(nodes: list[Node]) -> str | None:
     """Properties 1 and 2 of nodes at one instant, or at one cut."""
     clients = [node.client for node in nodes if node.client is not None]
-    (office,) = [node.office for node in nodes if node.office is not None]
-    return wrong_owners(clients) or wrong_holders(office, clients)
+    ((office, loads),) = [(n.office, n.generation) for n in nodes if n.office is not None]
+    gone = wrong_numbers(office) if loads == 0 else None
+    return gone or wrong_owners(clients) or wrong_holders(office, clients)
 
 
 def wrong_cut(snapshot: Snapshot) -> str | None:
