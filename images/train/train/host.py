@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from . import codec, deliver
+from .errors import DamagedError, StoreError
+from .messages import KIND_OF
 from .node import Node, Result, Settings
 from .office import Rules
 from .plain import plain
 from .reading import Reading
 from .snapshot import Snapshot, document, read_document
-from .store import Store, StoreError
+from .store import Store
 from .ticket import BadValueError
 from .turn import Turn
 
@@ -47,6 +49,8 @@ class Host:
         self.settings = settings
         self.rules = rules
         self.rejected: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        """Messages let out in this life, by kind, repetitions included; `forwarded` are others'."""
         self._store = store
         self._snapshots = snapshots
         self._clocks = clocks
@@ -54,7 +58,7 @@ class Host:
         self._log = log
         saved = store.load()
         if saved is not None and (saved.name, saved.office_name) != (birth.name, birth.office_name):
-            raise StoreError(
+            raise DamagedError(
                 f"the state is of node {saved.name} (office {saved.office_name}), "
                 f"not of {birth.name} (office {birth.office_name})"
             )
@@ -65,6 +69,7 @@ class Host:
         """Once, before anything else."""
         reading = self._clocks()
         self._take(deliver.start(self.node, self.settings, self.rules, reading), reading)
+        self.log("started", reading, incarnation=self.node.incarnation)
 
     def receive(self, payload: str) -> None:
         """A line from a neighbor; one that is no message is counted, logged and changes nothing."""
@@ -81,7 +86,7 @@ class Host:
     def reject(self, reason: str) -> None:
         """Count and log a line that is no message."""
         self.rejected[reason] += 1
-        self._log({"t": "rejected", "node": self.node.name, "reason": reason})
+        self.log("rejected", reason=reason)
 
     def tick(self) -> None:
         """Time has passed."""
@@ -128,25 +133,38 @@ class Host:
         return self._snapshots / f"snapshot-{epoch}.json"
 
     def _take(self, result: Result, reading: Reading) -> None:
+        # A snapshot's file comes first: were the node killed in between, its last message would
+        # come again and make the same file again.
+        for snapshot in result.snapshots:
+            try:
+                write_atomically(self._snapshot_path(snapshot.epoch), document(snapshot))
+            except OSError as error:
+                raise StoreError(f"snapshot {snapshot.epoch} cannot be written: {error}") from error
         self._store.save(self._saved, result.node)
         self._saved = self.node = result.node
-        for snapshot in result.snapshots:
-            write_atomically(self._snapshot_path(snapshot.epoch), document(snapshot))
         for fact in result.facts:
-            self._log(
-                {
-                    "t": "fact",
-                    "node": self.node.name,
-                    "lamport": self.node.lamport,
-                    "epoch": self.node.epoch,
-                    "generation": self.node.generation,
-                    "wall_ns": reading.wall_ns,
-                    "monotonic_ns": reading.monotonic_ns,
-                    **plain(fact),
-                }
-            )
+            self.log("fact", reading, **plain(fact))
         for envelope in result.sends:
+            own = envelope.transmitter == envelope.origin
+            self.sent[KIND_OF[type(envelope.body)] if own else "forwarded"] += 1
             self._send(codec.encode(envelope))
+
+    def log(self, kind: str, reading: Reading | None = None, **what: Any) -> None:
+        """One document for the log, with the node's stamps and clocks."""
+        at = reading if reading is not None else self._clocks()
+        self._log(
+            {
+                "t": kind,
+                "node": self.node.name,
+                "lamport": self.node.lamport,
+                "epoch": self.node.epoch,
+                "generation": self.node.generation,
+                "wall_ns": at.wall_ns,
+                "monotonic_ns": at.monotonic_ns,
+                "raw_ns": at.raw_ns,
+                **what,
+            }
+        )
 
 
 def write_atomically(path: Path, text: str) -> None:

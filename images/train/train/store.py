@@ -7,6 +7,7 @@ and never guessed at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -17,6 +18,7 @@ from typing import Any
 
 from .channel import Link
 from .client import Outcome
+from .errors import DamagedError, StoreError
 from .node import Node, Seen
 from .office import Sale
 from .plain import restore, text_of
@@ -47,26 +49,28 @@ _GROWING = (
 )
 
 
-class StoreError(Exception):
-    """The file is damaged, foreign, or cannot be written; the message says which."""
-
-
 class Store:
-    """The file at `path`, made when it is not there. Raises `StoreError`."""
+    """The file at `path`, made when it is not there. Raises `StoreError`.
+
+    A damaged one raises `DamagedError` and is left as it is.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.exists():
+            _make(path)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # Survives the death of the process, not of the machine: containers share the latter.
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db = _opened(path)
             (health,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-            if health != "ok":
-                raise StoreError(f"{path}: damaged: {health}")
-            self._check_schema()
-        except sqlite3.Error as error:
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError as error:
             raise StoreError(f"{path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from error
+        if health != "ok":
+            raise self._damaged(health)
+        if version != SCHEMA:
+            raise self._damaged(f"its schema is {version}; this program knows {SCHEMA}")
 
     def close(self) -> None:
         """End with everything in the main file."""
@@ -78,11 +82,11 @@ class Store:
         try:
             for key, text, crc in self._db.execute("SELECT key, value, crc FROM state"):
                 if crc != _crc(key, text):
-                    raise StoreError(f"{self._path}: damaged: the row {key!r} does not fit its sum")
+                    raise self._damaged(f"the row {key!r} does not fit its sum")
                 rows[key] = json.loads(text)
             return _node(rows) if rows else None
         except (sqlite3.Error, ValueError, KeyError) as error:
-            raise StoreError(f"{self._path}: damaged: {error!r}") from error
+            raise self._damaged(repr(error)) from error
 
     def save(self, old: Node | None, new: Node) -> None:
         """Write what of `new` differs from `old`, in one transaction. Raises `StoreError`."""
@@ -109,16 +113,35 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
 
-    def _check_schema(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS state"
+    def _damaged(self, why: str) -> DamagedError:
+        return DamagedError(
+            f"{self._path}: the node's state is damaged: {why}",
+            "it was left as it is; move it away and load a snapshot to go back to one",
+        )
+
+
+def _make(path: Path) -> None:
+    """An empty database, whole or not at all: a file that is there is never taken for new."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(beside, isolation_level=None)) as new:
+            new.execute(
+                "CREATE TABLE state"
                 " (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
             )
-            self._db.execute(f"PRAGMA user_version={SCHEMA}")
-        elif version != SCHEMA:
-            raise StoreError(f"{self._path}: of schema {version}; this program knows {SCHEMA}")
+            new.execute(f"PRAGMA user_version={SCHEMA}")
+        beside.replace(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    # Survives the death of the process, not of the machine: containers share the latter.
+    db.execute("PRAGMA synchronous=NORMAL")
+    return db
 
 
 def _differs(before: Any, after: Any) -> bool:
