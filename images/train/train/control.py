@@ -97,7 +97,7 @@ class Control:
             "halted": node.halted,
             "unacknowledged": sum(len(link.app.outbox) for link in node.links.values()),
             "rejected": dict(self._host.rejected),
-            "messages": dict(self._host.sent),
+            "messages": dict(self._host.messages),
             "snapshot_waits_for": sorted(cut.missing(node)),
             "snapshot_under_way": None if node.collection is None else node.collection.epoch,
             "load_waits_for": [] if node.loading is None else sorted(node.loading.waiting_for),

@@ -48,12 +48,11 @@ class LineSplitter:
 def take_lines(
     splitter: LineSplitter,
     data: bytes,
-    receive: Callable[[str], None],
+    receive: Callable[[list[str]], None],
     reject: Callable[[str], None],
 ) -> None:
-    """Hand each line that `data` completes to `receive`, the reason of each bad one to `reject`."""
-    for line in splitter.feed(data):
-        receive(line)
+    """Hand the lines that `data` completes to `receive`, the reason of each bad one to `reject`."""
+    receive(list(splitter.feed(data)))
     for reason, count in splitter.rejected.items():
         for _ in range(count):
             reject(reason)

@@ -137,7 +137,7 @@ class Terminal:
 
     async def run(
         self,
-        receive: Callable[[str], None],
+        receive: Callable[[list[str]], None],
         reject: Callable[[str], None],
         done: Callable[[], None],
     ) -> None:
@@ -145,7 +145,7 @@ class Terminal:
         splitter = LineSplitter()
 
         def take(data: bytes) -> None:
-            take_lines(splitter, data, lambda line: self._take(line, receive, reject), reject)
+            take_lines(splitter, data, lambda lines: receive(self._payloads(lines, reject)), reject)
             done()
 
         threading.Thread(target=_read, args=(0, self._loop, take, self._end), daemon=True).start()
@@ -154,20 +154,22 @@ class Terminal:
         finally:
             self._writer.close()
 
-    def _take(
-        self, line: str, receive: Callable[[str], None], reject: Callable[[str], None]
-    ) -> None:
+    def _payloads(self, lines: list[str], reject: Callable[[str], None]) -> list[str]:
+        """Of the lines that are for this application."""
+        return [payload for line in lines if (payload := self._payload(line, reject)) is not None]
+
+    def _payload(self, line: str, reject: Callable[[str], None]) -> str | None:
         if self._watch is not None:
             self._watch(f"< {line}")
         try:
             header, payload = unframe(line, self._mode)
         except BadValueError as error:
             reject(str(error))
-            return
+            return None
         if header is None or self._subscriptions.accept(header, self._mode):
-            receive(payload)
-        else:
-            self.ignored += 1
+            return payload
+        self.ignored += 1
+        return None
 
 
 def _read(

@@ -40,7 +40,7 @@ class Carrier(Protocol):
 
     async def run(
         self,
-        receive: Callable[[str], None],
+        receive: Callable[[list[str]], None],
         reject: Callable[[str], None],
         done: Callable[[], None],
     ) -> None:
@@ -108,7 +108,7 @@ class Service:
 
     async def _carry(self) -> None:
         await self._carrier.run(
-            self._guarded(self.host.receive), self._guarded(self.host.reject), self._after
+            self._guarded(self.host.receive_all), self._guarded(self.host.reject), self._after
         )
         self._stop(0)
 

@@ -11,8 +11,8 @@ import contextlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +90,21 @@ class Store:
 
     def save(self, old: Node | None, new: Node) -> None:
         """Write what of `new` differs from `old`, in one transaction. Raises `StoreError`."""
-        before = dict(_rows(old)) if old is not None else {}
-        after = dict(_rows(new))
-        changed = [key for key in after if key not in before or _differs(before[key], after[key])]
-        gone = [(key,) for key in before if key not in after]
+        if old is new:
+            return
+        changed, gone = _difference(old, new)
         if not changed and not gone:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                for key in changed:
-                    text = text_of(after[key])
+                for key, value in changed:
+                    text = text_of(value)
                     self._db.execute(
                         "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
                         (key, text, _crc(key, text)),
                     )
-                self._db.executemany("DELETE FROM state WHERE key = ?", gone)
+                self._db.executemany("DELETE FROM state WHERE key = ?", [(k,) for k in gone])
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
@@ -144,25 +143,60 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _differs(before: Any, after: Any) -> bool:
-    """States are never changed in place, so what is the same object is the same."""
-    return before is not after and before != after
+def _difference(old: Node | None, new: Node) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Rows to write, and keys of rows to remove.
 
-
-def _rows(node: Node) -> Iterator[tuple[str, Any]]:
-    """The entries of the growing mappings, then the rest of the node as one row."""
-    rest = node
+    States are never changed in place: what is the same object is the same, and an event leaves
+    most of a node as it was.
+    """
+    changed: list[tuple[str, Any]] = []
+    gone: list[str] = []
     for growing in _GROWING:
-        holder = getattr(node, growing.holder) if growing.holder else node
-        if holder is not None:
-            mapping: Mapping[Any, Any] = getattr(holder, growing.name)
-            yield from ((f"{growing.name}/{key}", value) for key, value in mapping.items())
-            rest = _with(rest, growing, {})
-    yield _REST, rest
+        before, after = _mapping(old, growing), _mapping(new, growing)
+        if before is after:
+            continue
+        for key, value in after.items():
+            was = before.get(key)
+            if was is not value and was != value:
+                changed.append((f"{growing.name}/{key}", value))
+        gone += [f"{growing.name}/{key}" for key in before if key not in after]
+    if old is None or not _same_rest(old, new):
+        changed.append((_REST, _rest(new)))
+    return changed, gone
+
+
+def _mapping(node: Node | None, growing: _Growing) -> Mapping[Any, Any]:
+    holder = getattr(node, growing.holder, None) if growing.holder else node
+    mapping: Mapping[Any, Any] = {} if holder is None else getattr(holder, growing.name)
+    return mapping
+
+
+def _same_rest(old: Node, new: Node) -> bool:
+    """Whether all but the growing mappings is the same; the cheap fields are looked at first."""
+    plain_fields = all(getattr(old, name) == getattr(new, name) for name in _PLAIN_FIELDS)
+    return plain_fields and all(
+        getattr(old, name) is getattr(new, name) or _rest(old) == _rest(new)
+        for name in ("office", "client")
+    )
+
+
+_PLAIN_FIELDS = tuple(
+    field.name
+    for field in fields(Node)
+    if field.name not in ("office", "client", *(g.name for g in _GROWING if g.holder is None))
+)
+
+
+def _rest(node: Node) -> Node:
+    """The node without its growing mappings."""
+    for growing in _GROWING:
+        if growing.holder is None or getattr(node, growing.holder) is not None:
+            node = _with(node, growing, {})
+    return node
 
 
 def _node(rows: Mapping[str, Any]) -> Node:
-    """The node that `_rows` took apart."""
+    """The node that was taken apart into rows."""
     node = restore(Node, rows[_REST])
     for growing in _GROWING:
         if growing.holder is None or getattr(node, growing.holder) is not None:

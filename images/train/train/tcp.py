@@ -123,7 +123,7 @@ class Neighborhood:
 
     async def run(
         self,
-        receive: Callable[[str], None],
+        receive: Callable[[list[str]], None],
         reject: Callable[[str], None],
         done: Callable[[], None],
     ) -> None:
