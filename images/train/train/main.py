@@ -1,4 +1,5 @@
-"""The program `ntplab-train`: a node in the lab, a node under Airplug, or a question to one.
+"""The program `ntplab-train`: a node in the lab, a node under Airplug, the air between
+those, or a question to one.
 
 Exit codes: 0 done (also after SIGTERM), 1 the node refuses or a request ended without a ticket,
 2 the command line or the configuration makes no sense, 4 state or a snapshot is damaged, 5 the
@@ -11,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from . import airplug_options, asking, lab_node
+from . import airplug_options, asking, lab_node, relay
 from .errors import EXIT_INTERRUPTED, EXIT_USAGE, TrainError
 from .ticket import BadValueError
 
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     airplug_options.add_office(programs)
     airplug_options.add_client(programs)
     lab_node.add(programs)
+    relay.add(programs)
     asking.add(programs)
     return top
 

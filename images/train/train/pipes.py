@@ -12,7 +12,6 @@ import concurrent.futures
 import os
 import queue
 import random
-import select
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +20,7 @@ from .airplug import Header, HeaderMode, Subscriptions, frame, unframe
 from .lines import LINE_BYTES_MAX, LineSplitter, take_lines
 from .link import Impairment, fates
 from .plain import plain
+from .relay import write_whole
 from .ticket import BadValueError
 
 NS = 1_000_000_000
@@ -58,18 +58,9 @@ class LineWriter:
     def _run(self) -> None:
         try:
             while (line := self._lines.get()) is not None:
-                while line:
-                    line = line[self._write(line) :]
+                write_whole(self._fd, line)
         except OSError:
             self._gone()
-
-    def _write(self, line: bytes) -> int:
-        try:
-            return os.write(self._fd, line)
-        except BlockingIOError:
-            # Whoever else has this descriptor made it non-blocking; nothing was written.
-            select.select([], [self._fd], [])
-            return 0
 
 
 class Terminal:
