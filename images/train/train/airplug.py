@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .ticket import BadValueError
 
 BEL = "\x07"
+EVERY_APP = "ALL"
 _APP = re.compile(r"[A-Z]{3}")
 
 
@@ -71,3 +72,32 @@ def unframe(line: str, mode: HeaderMode) -> tuple[Header | None, str]:
     except ValueError as error:
         raise BadValueError(f"zone {fields[3]!r}: LCH, AIR or ALL") from error
     return Header(fields[1], fields[2], zone), fields[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """Whose messages are taken: `begun` are applications and the zone that theirs come from."""
+
+    own: str
+    begun: frozenset[tuple[str, Zone]]
+
+    def accept(self, header: Header, mode: HeaderMode) -> bool:
+        """Whether a line under `header` is for this application. Without zones, any will do."""
+        if header.destination not in (self.own, EVERY_APP):
+            return False
+        zones = {zone for app, zone in self.begun if app == header.source}
+        if mode is not HeaderMode.WHATWHOWHERE or Zone.ALL in (header.zone, *zones):
+            return bool(zones)
+        return header.zone in zones
+
+
+def read_subscription(text: str) -> tuple[str, Zone]:
+    """`APP`, `APP:air`, `APP:lch` or `APP:all`; air when it does not say. Raises
+    `BadValueError`."""
+    app, _, zone = text.partition(":")
+    zones = {"air": Zone.AIR, "lch": Zone.LOCAL, "all": Zone.ALL, "": Zone.AIR}
+    if not _APP.fullmatch(app):
+        raise BadValueError(f"application {app!r}: three capital letters")
+    if zone not in zones:
+        raise BadValueError(f"zone {zone!r}: air, lch or all")
+    return app, zones[zone]

@@ -11,6 +11,7 @@ import json
 import re
 import urllib.parse
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from .envelope import Envelope
@@ -44,6 +45,11 @@ def encode(envelope: Envelope) -> str:
 
 def decode(payload: str) -> Envelope:
     """The envelope, or `BadValueError` saying what is wrong with the line."""
+    return opened(checked_fields(payload))
+
+
+def checked_fields(payload: str) -> dict[str, str]:
+    """A line's fields as text, once its checksum fits. Raises `BadValueError`."""
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise BadValueError("line too long")
     match = _CHECKED.fullmatch(payload)
@@ -51,7 +57,21 @@ def decode(payload: str) -> Envelope:
         raise BadValueError("line torn: no checksum at its end")
     if _crc(match["checked"]) != match["crc"]:
         raise BadValueError("line torn: its checksum does not fit")
-    fields = _fields(match["checked"])
+    return _fields(match["checked"])
+
+
+def name_of(fields: Mapping[str, str]) -> tuple[str, int, int] | None:
+    """(origin, incarnation, sequence) if these fields are all there and right: enough to see that
+    a message has passed before."""
+    origin, numbers = fields.get("org", ""), (fields.get("inc", ""), fields.get("seq", ""))
+    if not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    return origin, int(numbers[0]), int(numbers[1])
+
+
+def opened(fields: Mapping[str, str]) -> Envelope:
+    """The envelope that `checked_fields` are of. Raises `BadValueError`."""
+    fields = dict(fields)
     kind = fields.pop("typ", "")
     if kind not in KINDS:
         raise BadValueError(f"message type {kind!r} is unknown")
@@ -61,6 +81,16 @@ def decode(payload: str) -> Envelope:
     types = field_types(Envelope)
     named = {name: _parsed(fields[short], types[name], short) for short, name in _FIELDS.items()}
     return Envelope(body=body, **named)
+
+
+def passed_on(payload: str, envelope: Envelope) -> str:
+    """The line `payload` with the transmitter and the hop limit of `envelope`; every other byte of
+    it stays as the origin wrote it."""
+    checked = payload[: payload.rindex("^crc~") + 1]
+    for name, value in (("via", quote(envelope.transmitter)), ("hop", str(envelope.hops))):
+        start = checked.index(f"^{name}~") + len(name) + 2
+        checked = checked[:start] + value + checked[checked.index("^", start) :]
+    return f"{checked}crc~{_crc(checked)}^"
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,9 @@ it cannot be done now, and then nothing has changed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from . import barrier, cut
 from . import client as client_rules
 from . import office as office_rules
@@ -29,6 +32,11 @@ def create_ticket(
         )
     )  # fmt: skip
     return number
+
+
+def create_tickets(turn: Turn, rows: Iterable[Mapping[str, Any]]) -> list[int]:
+    """All of them in one event, each as `create_ticket` takes it; returns their numbers."""
+    return [create_ticket(turn, **row) for row in rows]
 
 
 def update_ticket(turn: Turn, ticket: Ticket) -> None:
@@ -64,12 +72,12 @@ def decide(turn: Turn, accept: bool) -> None:
     turn.client_step(client_rules.decide(_client(turn), accept))
 
 
-def take_snapshot(turn: Turn) -> None:
-    """At the office: start one. At a client: ask the office for one."""
+def take_snapshot(turn: Turn) -> int | None:
+    """At the office: start one; returns its epoch. At a client: ask the office for one."""
     if turn.node.office is not None:
-        cut.take(turn)
-    else:
-        turn.send(turn.node.office_name, SnapAsk())
+        return cut.take(turn)
+    turn.send(turn.node.office_name, SnapAsk())
+    return None
 
 
 def reset_snapshot(turn: Turn) -> None:

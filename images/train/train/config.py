@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .envelope import check_node_name
 from .node import Node, Settings, new_client, new_office
 from .office import HoldClock, Protocol, Rules
-from .plain import restore
-from .tcp import Address
+from .plain import plain, restore
 from .ticket import BadValueError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a node listens."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +34,14 @@ class Config:
     hold_ns: int = 5_000_000_000
     auto_confirm: bool = True
     settings: Settings = field(default_factory=Settings)
+    listen: str = "0.0.0.0"
     port: int = 7000
     neighbors: Mapping[str, Address] = field(default_factory=dict)
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_node_name(self.name)
+        check_node_name(self.office)
         if self.hold_ns <= 0:
             raise BadValueError("a hold lasts more than nothing")
 
@@ -53,9 +64,26 @@ class Config:
 
 
 def read_config(text: str) -> Config:
-    """Raises `BadValueError` naming the place."""
+    """`name` and `office` are needed, the rest has defaults: `Config` and `Settings` say which.
+
+    `neighbors` is an object of `{"host": …, "port": …}` by node. Raises `BadValueError` naming the
+    place.
+    """
     try:
         content: Any = json.loads(text)
     except ValueError as error:
         raise BadValueError(f"not JSON: {error}") from error
-    return restore(Config, content, "config")
+    if not isinstance(content, dict):
+        raise BadValueError("config: expected an object")
+    if missing := [name for name in ("name", "office") if name not in content]:
+        raise BadValueError(f"config: missing: {', '.join(missing)}")
+    whole = _DEFAULTS | content
+    for name in ("settings", "neighbors"):
+        if not isinstance(content.get(name, {}), dict):
+            raise BadValueError(f"config.{name}: expected an object")
+    whole["settings"] = plain(Settings()) | content.get("settings", {})
+    whole["neighbors"] = list(map(list, content.get("neighbors", {}).items()))
+    return restore(Config, whole, "config")
+
+
+_DEFAULTS = plain(Config("office", "office"))

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from . import commands, cut, timetable
+from .client import Client, Stage
+from .customers import Load
 from .host import Host
 from .link import Impairment
+from .office import State
 from .plain import plain, restore
 from .snapshot import document
 from .ticket import BadValueError, Ticket, Wish
@@ -29,17 +32,19 @@ Request = Mapping[str, Any]
 
 class Control:
     """Carries requests out at `host`. `impair(peer or None, impairment)` bends its links;
-    `load(request)` starts or stops its own customers."""
+    `load(request)` starts or stops its own customers; `more_status` adds what surrounds the
+    host."""
 
     def __init__(
         self,
         host: Host,
         impair: Callable[[str | None, Impairment], None],
         load: Callable[[Request], Any],
+        more_status: Callable[[], dict[str, Any]],
     ) -> None:
         self._host = host
         self._impair = impair
-        self._load = load
+        self._more_status = more_status
         self._verbs: dict[str, Callable[[Request], Any]] = {
             "status": self._status,
             "tickets": self._tickets,
@@ -50,7 +55,9 @@ class Control:
             "import": self._import,
             "export": lambda r: timetable.write(self._office_tickets()),
             "consult": lambda r: host.command(commands.consult, _wish(r)),
+            "info": self._info,
             "reserve": lambda r: host.command(commands.reserve, _wish(r)),
+            "request": self._request,
             "confirm": lambda r: host.command(commands.decide, True),
             "refuse": lambda r: host.command(commands.decide, False),
             "snapshot-take": lambda r: host.command(commands.take_snapshot),
@@ -90,6 +97,7 @@ class Control:
             "halted": node.halted,
             "unacknowledged": sum(len(link.app.outbox) for link in node.links.values()),
             "rejected": dict(self._host.rejected),
+            "messages": dict(self._host.messages),
             "snapshot_waits_for": sorted(cut.missing(node)),
             "snapshot_under_way": None if node.collection is None else node.collection.epoch,
             "load_waits_for": [] if node.loading is None else sorted(node.loading.waiting_for),
@@ -99,7 +107,33 @@ class Control:
         if node.office is not None:
             states = [sale.state.value for sale in node.office.sales.values()]
             status["tickets"] = {state: states.count(state) for state in sorted(set(states))}
-        return status
+        return {**status, **self._more_status()}
+
+    def _client(self) -> Client:
+        client = self._host.node.client
+        if client is None:
+            raise BadValueError(f"{self._host.node.name} is the office; this is for a client")
+        return client
+
+    def _info(self, request: Request) -> Any:
+        """The answer to consultation `query`, None while there is none."""
+        info = self._client().info
+        return None if info is None or info.query != _int(request, "query") else plain(info)
+
+    def _request(self, request: Request) -> dict[str, Any]:
+        """How request number `request` stands; without a number, the last one."""
+        client = self._client()
+        number = _int(request, "request") if "request" in request else client.request
+        current = number == client.request and client.stage is not Stage.IDLE
+        if not current and number not in client.outcomes:
+            raise BadValueError(f"request {number}: {client.name} has made none of that number")
+        ticket = client.owned.get(number, client.offer if current else None)
+        return {
+            "request": number,
+            "stage": client.stage.value if current else Stage.IDLE.value,
+            "outcome": None if current else client.outcomes[number].value,
+            "ticket": None if ticket is None else plain(ticket),
+        }
 
     def _tickets(self, _: Request) -> list[Any]:
         node = self._host.node
@@ -111,7 +145,7 @@ class Control:
         office = self._host.node.office
         if office is None:
             raise BadValueError("only the office has a timetable")
-        return [sale.ticket for sale in office.sales.values()]
+        return [s.ticket for s in office.sales.values() if s.state is not State.REMOVED]
 
     def _create(self, request: Request) -> int:
         return self._host.command(
@@ -134,9 +168,8 @@ class Control:
         self._host.command(commands.update_ticket, restore(Ticket, plain(changed)))
 
     def _import(self, request: Request) -> list[int]:
-        """All of it or nothing: every line is read before the first ticket is made."""
-        rows = timetable.read(_text(request, "csv"))
-        return [self._host.command(commands.create_ticket, **row) for row in rows]
+        """All of it or nothing."""
+        return self._host.command(commands.create_tickets, timetable.read(_text(request, "csv")))
 
     def _snapshot_load(self, request: Request) -> None:
         self._host.command(commands.load_snapshot, self._host.snapshot(_int(request, "epoch")))
@@ -155,7 +188,10 @@ async def serve(path: Path, answer: Callable[[str], str], done: Callable[[], Non
     """Answer requests on the socket `path`, one per line, for ever; only this user may ask."""
     path.unlink(missing_ok=True)
 
+    writers: set[asyncio.StreamWriter] = set()
+
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
         try:
             while line := await reader.readline():
                 writer.write(answer(line.decode("utf-8", "replace")).encode() + b"\n")
@@ -164,6 +200,7 @@ async def serve(path: Path, answer: Callable[[str], str], done: Callable[[], Non
         except (OSError, ValueError):
             pass
         finally:
+            writers.discard(writer)
             writer.close()
 
     mask = os.umask(0o177)
@@ -172,7 +209,12 @@ async def serve(path: Path, answer: Callable[[str], str], done: Callable[[], Non
     finally:
         os.umask(mask)
     async with server:
-        await server.serve_forever()
+        try:
+            await server.serve_forever()
+        finally:
+            # Newer Pythons wait for whoever is still connected.
+            for writer in list(writers):
+                writer.close()
 
 
 def ask(path: Path, request: Request, timeout_s: float = 10.0) -> Any:
@@ -187,6 +229,19 @@ def ask(path: Path, request: Request, timeout_s: float = 10.0) -> Any:
     if "error" in answer:
         raise BadValueError(answer["error"])
     return answer["ok"]
+
+
+def load_of(request: Request) -> Load:
+    """The load that a request asks for. Raises `BadValueError`."""
+    wishes = request.get("wishes", [{}])
+    if not isinstance(wishes, list):
+        raise BadValueError("wishes: a list is needed")
+    return Load(
+        seed=_int(request, "seed"),
+        think_mean_ns=_int(request, "think_mean_ns"),
+        requests=None if request.get("requests") is None else _int(request, "requests"),
+        wishes=tuple(_wish({"wish": wish}) for wish in wishes),
+    )
 
 
 def _int(request: Request, name: str) -> int:

@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from . import commands
 from .client import Stage
@@ -37,13 +36,21 @@ class Load:
 
 
 class Customers:
-    """Starts and ends the load of one client; `done` follows every request made."""
+    """Starts and ends the load of one client.
 
-    def __init__(self, host: Host, done: Callable[[], None]) -> None:
+    `done` follows every request made; `failed` is told what ended the load before its time.
+    """
+
+    def __init__(
+        self, host: Host, done: Callable[[], None], failed: Callable[[BaseException], None]
+    ) -> None:
         self._host = host
         self._done = done
+        self._failed = failed
+        self.made = 0
+        """Requests of the load that runs, or ran last."""
         self._task: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def start(self, load: Load) -> None:
         """Raises `BadValueError` at the office, or while another load runs."""
@@ -52,6 +59,7 @@ class Customers:
         if self.running:
             raise BadValueError("a load is running; stop it first")
         self._task = asyncio.get_running_loop().create_task(self._run(load))
+        self._task.add_done_callback(self._ended)
 
     def stop(self) -> None:
         """No new requests; one that is outstanding goes on by itself."""
@@ -65,25 +73,28 @@ class Customers:
 
     def noticed(self) -> None:
         """Call after every event at the node: a request may have ended."""
-        client = self._host.node.client
-        if client is not None and client.stage is Stage.IDLE and not self._host.node.halted:
-            self._idle.set()
-        else:
-            self._idle.clear()
+        self._changed.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
+
+    def _may_ask(self) -> bool:
+        node = self._host.node
+        return node.client is not None and node.client.stage is Stage.IDLE and not node.halted
 
     async def _run(self, load: Load) -> None:
         chance = random.Random(f"{load.seed} {self._host.node.name}")
-        made = 0
-        while load.requests is None or made < load.requests:
+        self.made = 0
+        while load.requests is None or self.made < load.requests:
             if load.think_mean_ns:
                 await asyncio.sleep(chance.expovariate(NS / load.think_mean_ns))
-            self.noticed()
-            await self._idle.wait()
+            while not self._may_ask():
+                self._changed.clear()
+                await self._changed.wait()
             self._host.command(commands.reserve, chance.choice(load.wishes))
-            made += 1
+            self.made += 1
             self._done()
-
-
-def status(customers: Customers) -> dict[str, Any]:
-    """For `status`: whether a load runs."""
-    return {"running": customers.running}
+            # Other nodes' messages have to pass here as well.
+            await asyncio.sleep(0)

@@ -7,16 +7,18 @@ and never guessed at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .channel import Link
 from .client import Outcome
+from .errors import DamagedError, StoreError
 from .node import Node, Seen
 from .office import Sale
 from .plain import restore, text_of
@@ -47,26 +49,28 @@ _GROWING = (
 )
 
 
-class StoreError(Exception):
-    """The file is damaged, foreign, or cannot be written; the message says which."""
-
-
 class Store:
-    """The file at `path`, made when it is not there. Raises `StoreError`."""
+    """The file at `path`, made when it is not there. Raises `StoreError`.
+
+    A damaged one raises `DamagedError` and is left as it is.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.exists():
+            _make(path)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # Survives the death of the process, not of the machine: containers share the latter.
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db = _opened(path)
             (health,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-            if health != "ok":
-                raise StoreError(f"{path}: damaged: {health}")
-            self._check_schema()
-        except sqlite3.Error as error:
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError as error:
             raise StoreError(f"{path}: {error}") from error
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from error
+        if health != "ok":
+            raise self._damaged(health)
+        if version != SCHEMA:
+            raise self._damaged(f"its schema is {version}; this program knows {SCHEMA}")
 
     def close(self) -> None:
         """End with everything in the main file."""
@@ -78,30 +82,29 @@ class Store:
         try:
             for key, text, crc in self._db.execute("SELECT key, value, crc FROM state"):
                 if crc != _crc(key, text):
-                    raise StoreError(f"{self._path}: damaged: the row {key!r} does not fit its sum")
+                    raise self._damaged(f"the row {key!r} does not fit its sum")
                 rows[key] = json.loads(text)
             return _node(rows) if rows else None
         except (sqlite3.Error, ValueError, KeyError) as error:
-            raise StoreError(f"{self._path}: damaged: {error!r}") from error
+            raise self._damaged(repr(error)) from error
 
     def save(self, old: Node | None, new: Node) -> None:
         """Write what of `new` differs from `old`, in one transaction. Raises `StoreError`."""
-        before = dict(_rows(old)) if old is not None else {}
-        after = dict(_rows(new))
-        changed = [key for key in after if key not in before or _differs(before[key], after[key])]
-        gone = [(key,) for key in before if key not in after]
+        if old is new:
+            return
+        changed, gone = _difference(old, new)
         if not changed and not gone:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                for key in changed:
-                    text = text_of(after[key])
+                for key, value in changed:
+                    text = text_of(value)
                     self._db.execute(
                         "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
                         (key, text, _crc(key, text)),
                     )
-                self._db.executemany("DELETE FROM state WHERE key = ?", gone)
+                self._db.executemany("DELETE FROM state WHERE key = ?", [(k,) for k in gone])
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
@@ -109,37 +112,91 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
 
-    def _check_schema(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS state"
+    def _damaged(self, why: str) -> DamagedError:
+        return DamagedError(
+            f"{self._path}: the node's state is damaged: {why}",
+            "it was left as it is; move it away and load a snapshot to go back to one",
+        )
+
+
+def _make(path: Path) -> None:
+    """An empty database, whole or not at all: a file that is there is never taken for new."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(beside, isolation_level=None)) as new:
+            new.execute(
+                "CREATE TABLE state"
                 " (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
             )
-            self._db.execute(f"PRAGMA user_version={SCHEMA}")
-        elif version != SCHEMA:
-            raise StoreError(f"{self._path}: of schema {version}; this program knows {SCHEMA}")
+            new.execute(f"PRAGMA user_version={SCHEMA}")
+        beside.replace(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: {error}") from error
 
 
-def _differs(before: Any, after: Any) -> bool:
-    """States are never changed in place, so what is the same object is the same."""
-    return before is not after and before != after
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    # Survives the death of the process, not of the machine: containers share the latter.
+    db.execute("PRAGMA synchronous=NORMAL")
+    return db
 
 
-def _rows(node: Node) -> Iterator[tuple[str, Any]]:
-    """The entries of the growing mappings, then the rest of the node as one row."""
-    rest = node
+def _difference(old: Node | None, new: Node) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Rows to write, and keys of rows to remove.
+
+    States are never changed in place: what is the same object is the same, and an event leaves
+    most of a node as it was.
+    """
+    changed: list[tuple[str, Any]] = []
+    gone: list[str] = []
     for growing in _GROWING:
-        holder = getattr(node, growing.holder) if growing.holder else node
-        if holder is not None:
-            mapping: Mapping[Any, Any] = getattr(holder, growing.name)
-            yield from ((f"{growing.name}/{key}", value) for key, value in mapping.items())
-            rest = _with(rest, growing, {})
-    yield _REST, rest
+        before, after = _mapping(old, growing), _mapping(new, growing)
+        if before is after:
+            continue
+        for key, value in after.items():
+            was = before.get(key)
+            if was is not value and was != value:
+                changed.append((f"{growing.name}/{key}", value))
+        gone += [f"{growing.name}/{key}" for key in before if key not in after]
+    if old is None or not _same_rest(old, new):
+        changed.append((_REST, _rest(new)))
+    return changed, gone
+
+
+def _mapping(node: Node | None, growing: _Growing) -> Mapping[Any, Any]:
+    holder = getattr(node, growing.holder, None) if growing.holder else node
+    mapping: Mapping[Any, Any] = {} if holder is None else getattr(holder, growing.name)
+    return mapping
+
+
+def _same_rest(old: Node, new: Node) -> bool:
+    """Whether all but the growing mappings is the same; the cheap fields are looked at first."""
+    plain_fields = all(getattr(old, name) == getattr(new, name) for name in _PLAIN_FIELDS)
+    return plain_fields and all(
+        getattr(old, name) is getattr(new, name) or _rest(old) == _rest(new)
+        for name in ("office", "client")
+    )
+
+
+_PLAIN_FIELDS = tuple(
+    field.name
+    for field in fields(Node)
+    if field.name not in ("office", "client", *(g.name for g in _GROWING if g.holder is None))
+)
+
+
+def _rest(node: Node) -> Node:
+    """The node without its growing mappings."""
+    for growing in _GROWING:
+        if growing.holder is None or getattr(node, growing.holder) is not None:
+            node = _with(node, growing, {})
+    return node
 
 
 def _node(rows: Mapping[str, Any]) -> Node:
-    """The node that `_rows` took apart."""
+    """The node that was taken apart into rows."""
     node = restore(Node, rows[_REST])
     for growing in _GROWING:
         if growing.holder is None or getattr(node, growing.holder) is not None:

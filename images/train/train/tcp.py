@@ -10,25 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
-from .lines import LineSplitter
+from .config import Address, Config
+from .lines import LineSplitter, take_lines
 from .link import Impairment, fates, link_chance
+from .plain import plain
+from .ticket import BadValueError
 
 RECONNECT_FIRST_S = 0.05
 RECONNECT_MAX_S = 1.0
+CONNECT_TIMEOUT_S = 2.0
+UNACKNOWLEDGED_MS_MAX = 3_000
 QUEUE_LINES_MAX = 10_000
 NS = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a node listens."""
-
-    host: str
-    port: int
 
 
 class OutLink:
@@ -65,7 +63,7 @@ class OutLink:
         wait_s = RECONNECT_FIRST_S
         while True:
             try:
-                _, writer = await asyncio.open_connection(self._address.host, self._address.port)
+                writer = await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
             except OSError:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, RECONNECT_MAX_S)
@@ -74,6 +72,14 @@ class OutLink:
             with contextlib.suppress(OSError):
                 await self._write_to(writer)
             writer.close()
+
+    async def _connect(self) -> asyncio.StreamWriter:
+        """A connection that the kernel gives up soon when a partition swallows what is sent."""
+        _, writer = await asyncio.open_connection(self._address.host, self._address.port)
+        writer.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS_MAX
+        )
+        return writer
 
     async def _write_to(self, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -88,10 +94,11 @@ class OutLink:
 class Neighborhood:
     """All links of a node, both ways."""
 
-    def __init__(self, name: str, neighbors: Mapping[str, Address], seed: int) -> None:
+    def __init__(self, config: Config) -> None:
+        self._listen = (config.listen, config.port)
         self.links = {
-            peer: OutLink(peer, address, link_chance(seed, name, peer))
-            for peer, address in neighbors.items()
+            peer: OutLink(peer, address, link_chance(config.seed, config.name, peer))
+            for peer, address in config.neighbors.items()
         }
 
     def send(self, payload: str) -> None:
@@ -99,33 +106,50 @@ class Neighborhood:
         for link in self.links.values():
             link.send(payload)
 
-    async def serve(
+    def impair(self, peer: str | None, impairment: Impairment) -> None:
+        """Bend the link to `peer`, or all of them. Raises `BadValueError` for a stranger."""
+        if peer is not None and peer not in self.links:
+            raise BadValueError(f"{peer!r} is no neighbor; there are: {', '.join(self.links)}")
+        for name, link in self.links.items():
+            if peer in (None, name):
+                link.impairment = impairment
+
+    def status(self) -> dict[str, Any]:
+        """Per neighbor: lines handed to the network, lines lost here, and what bends the link."""
+        return {
+            name: {"sent": link.sent, "dropped": link.dropped, **plain(link.impairment)}
+            for name, link in self.links.items()
+        }
+
+    async def run(
         self,
-        port: int,
-        receive: Callable[[str], None],
+        receive: Callable[[list[str]], None],
         reject: Callable[[str], None],
         done: Callable[[], None],
     ) -> None:
-        """Take lines on `port` and keep the links up, for ever. `done` follows every batch."""
+        """Take lines and keep the links up, for ever. `done` follows every batch."""
+        writers: set[asyncio.StreamWriter] = set()
 
         async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.add(writer)
             splitter = LineSplitter()
             with contextlib.suppress(OSError):
                 while data := await reader.read(65536):
-                    for line in splitter.feed(data):
-                        receive(line)
-                    for reason, count in splitter.rejected.items():
-                        for _ in range(count):
-                            reject(reason)
-                    splitter.rejected.clear()
+                    take_lines(splitter, data, receive, reject)
                     done()
+            writers.discard(writer)
             writer.close()
 
-        server = await asyncio.start_server(on_connection, "0.0.0.0", port)
+        server = await asyncio.start_server(on_connection, *self._listen)
         async with server, asyncio.TaskGroup() as tasks:
             for link in self.links.values():
                 tasks.create_task(link.run())
-            await server.serve_forever()
+            try:
+                await server.serve_forever()
+            finally:
+                # Newer Pythons wait for whoever is still connected.
+                for writer in list(writers):
+                    writer.close()
 
 
 class Ticker:

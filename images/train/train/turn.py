@@ -133,13 +133,11 @@ class Turn:
         What an earlier incarnation of its origin sent counts as seen: whatever mattered in it is
         sent again by the later one.
         """
-        seen = self.node.seen.get(envelope.origin, Seen(0))
-        if envelope.origin == self.node.name or envelope.incarnation < seen.incarnation:
+        if passed_before(self.node, envelope.origin, envelope.incarnation, envelope.sequence):
             return False
+        seen = self.node.seen.get(envelope.origin, Seen(0))
         if envelope.incarnation > seen.incarnation:
             seen = Seen(envelope.incarnation)
-        if envelope.sequence in seen.window:
-            return False
         seen = replace(seen, window=seen.window.add(envelope.sequence))
         self.node = replace(self.node, seen={**self.node.seen, envelope.origin: seen})
         return True
@@ -193,3 +191,12 @@ class Turn:
 def body_of(pending: Pending) -> Body:
     """The message that is to be sent again."""
     return restore(KINDS[pending.kind], json.loads(pending.text))
+
+
+def passed_before(node: Node, origin: str, incarnation: int, sequence: int) -> bool:
+    """Whether the sending of that name changes nothing here: it has passed, is of an earlier
+    incarnation of its origin, or is this node's own."""
+    seen = node.seen.get(origin, Seen(0))
+    if origin == node.name or incarnation < seen.incarnation:
+        return True
+    return incarnation == seen.incarnation and sequence in seen.window
