@@ -21,6 +21,9 @@ from .plain import restore, text_of
 from .reading import Reading
 from .snapshot import Snapshot
 
+SEEN_ABOVE_MAX = 1024
+"""Of an origin's messages, kept beyond the first that is missing: lost ones never come again."""
+
 
 class Turn:
     """`rules` are the office's, None at a client."""
@@ -138,7 +141,7 @@ class Turn:
         seen = self.node.seen.get(envelope.origin, Seen(0))
         if envelope.incarnation > seen.incarnation:
             seen = Seen(envelope.incarnation)
-        seen = replace(seen, window=seen.window.add(envelope.sequence))
+        seen = replace(seen, window=seen.window.add(envelope.sequence, SEEN_ABOVE_MAX))
         self.node = replace(self.node, seen={**self.node.seen, envelope.origin: seen})
         return True
 
