@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from ntplab.bench import Bench, Figure, model_checking
+from ntplab.driver.fake import FakeDriver
+from ntplab.errors import LabError
 from train import office as office_rules
 from train.checking.__main__ import main
 from train.checking.protocol import ProtocolModel
@@ -117,6 +121,24 @@ def test_figures_are_reported(capsys: pytest.CaptureFixture[str],
     assert all(line["states_per_second"] > 0 and line["as_expected"] for line in lines)
     assert main([]) == 0
     assert "7. c1 takes TICKET" in capsys.readouterr().out
+
+
+def test_the_benchmark_reports_states_per_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_checking, "CHECKED", "confirmed")
+    monkeypatch.setattr(model_checking, "RUNS", 1)
+    bench = Bench(FakeDriver, tmp_path, lambda _words: None, frozenset({model_checking.STATES}))
+    (figure,) = model_checking.measure(bench)
+    assert isinstance(figure, Figure)
+    assert figure.ours > 0
+    assert (figure.unit, figure.better) == ("states/s", "higher")
+
+
+def test_a_benchmark_that_cannot_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_checking, "CHECKED", "nothing")
+    with pytest.raises(LabError, match="invalid choice"):
+        model_checking.states_per_second()
 
 
 def test_a_flaw_that_was_not_found_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, demo, reading, throughput
+from . import bring_up, convergence, demo, model_checking, reading, throughput
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
@@ -24,6 +24,7 @@ class Group:
 
 GROUPS = (
     Group(reading.ABOUT, reading.measure),
+    Group(model_checking.ABOUT, model_checking.measure),
     Group(bring_up.ABOUT, bring_up.measure),
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),

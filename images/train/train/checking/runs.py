@@ -41,11 +41,11 @@ RUNS = (
         "confirmed-two-requests",
         ProtocolModel(CONFIRMED, requests=2, refusals=False), 40_000, whole=False,
     ),
-    Run("restarts", SystemModel(restarts=1, repeats=True), 10_000, whole=False),
+    Run("restarts", SystemModel(restarts=1, repeats=True), 6_000, whole=False),
     Run("snapshot", SystemModel(snapshots=1), 40_000),
     Run("snapshot-two-clients", SystemModel(clients=2, snapshots=1), 6_000, whole=False),
     Run("load-alone", SystemModel(requests=0, snapshots=1, loads=1), 40_000),
-    Run("snapshot-loaded", SystemModel(snapshots=1, loads=1), 8_000, whole=False),
+    Run("snapshot-loaded", SystemModel(snapshots=1, loads=1), 5_000, whole=False),
     Run(
         "snapshot-loaded-restarts",
         SystemModel(snapshots=1, loads=1, restarts=1), 6_000, whole=False,
