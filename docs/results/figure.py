@@ -1,4 +1,4 @@
-"""Draws concert.svg from a run directory: `python docs/results/figure.py RUN docs/results/concert.svg`.
+"""Draws concert.svg from a run: `python docs/results/figure.py RUN docs/results/concert.svg`.
 
 Run by hand, with matplotlib beside the lab's own packages: it is no part of the tool.
 """

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ int pthread_mutex_clocklock(pthread_mutex_t *, clockid_t, const struct timespec 
 int pthread_rwlock_clockrdlock(pthread_rwlock_t *, clockid_t, const struct timespec *);
 int pthread_rwlock_clockwrlock(pthread_rwlock_t *, clockid_t, const struct timespec *);
 int sem_clockwait(sem_t *, clockid_t, const struct timespec *);
+int pthread_clockjoin_np(pthread_t, void **, clockid_t, const struct timespec *);
 int close_range(unsigned int, unsigned int, int);
 void closefrom(int);
 #endif
@@ -46,7 +48,8 @@ void closefrom(int);
 /* The calls that come next after ours, in the C library as a rule; NULL for those that
    it has not */
 #define NEXT_CALLS(X) \
-  X(syscall) X(recvmsg) X(recvmmsg) X(timespec_get) X(clock_nanosleep) \
+  X(syscall) X(recvmsg) X(recvmmsg) X(timespec_get) X(clock_gettime) \
+  X(clock_nanosleep) \
   X(pthread_mutex_timedlock) X(pthread_mutex_clocklock) \
   X(pthread_rwlock_timedrdlock) X(pthread_rwlock_clockrdlock) \
   X(pthread_rwlock_timedwrlock) X(pthread_rwlock_clockwrlock) \
@@ -54,7 +57,7 @@ void closefrom(int);
   X(pthread_cond_timedwait) X(pthread_cond_clockwait) X(pthread_cond_destroy) \
   X(timerfd_create) X(timerfd_settime) X(timerfd_gettime) \
   X(timer_create) X(timer_settime) X(timer_gettime) X(timer_delete) \
-  X(read) X(close) X(dup2) X(dup3) X(close_range) X(closefrom)
+  X(pthread_timedjoin_np) X(pthread_clockjoin_np) X(read) X(readv) X(close) X(dup2) X(dup3) X(close_range) X(closefrom)
 
 #define DECLARE_NEXT(name) __typeof__(name) *name;
 

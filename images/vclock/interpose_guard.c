@@ -1,10 +1,11 @@
 /*
-  A clock page that is taken away from a running program.
+  A clock page that is taken away from a running program, or damaged.
 
   Whoever may write to the file may also make it shorter, and then reading the memory
-  that maps it raises SIGBUS.  That must not end programs that ask for the time: they
-  go on with the host's clock, after a message.  Memory like a clock page takes the
-  place of the lost one, for the readings that are on their way.
+  that maps it raises SIGBUS; or fill it with anything, which is found out as soon as
+  its seconds have to be gone through.  That must not end programs that ask for the
+  time: they go on with the host's clock, after a message.  Memory like a clock page
+  takes the place of the lost one, for the readings that are on their way.
 
   A program with a handler for SIGBUS of its own is on its own, and so is a thread
   that blocks the signal.
@@ -43,12 +44,39 @@ replace_page(void)
   page->magic = PAGE_MAGIC;
   page->version = PAGE_VERSION;
   page->size = sizeof *page;
+  page_count_map();
   model_start(&page->ring[0].set, host_raw(), host_read(CLOCK_REALTIME));
   for (i = 1; i < PAGE_SETS; i++)
     page->ring[i] = page->ring[0];
 
   return mremap(page, sizeof *page, sizeof *page, MREMAP_MAYMOVE | MREMAP_FIXED,
                 wall_clock.page) != MAP_FAILED;
+}
+
+/* ================================================== */
+/* Whoever is the first to notice says so */
+
+static int
+lose_page(const char *how)
+{
+  if (!replace_page())
+    return 0;
+
+  wall_clock.writable = 0;
+  if (__atomic_exchange_n(&interpose_on, 0, __ATOMIC_RELAXED))
+    dprintf(STDERR_FILENO, "libvclock: the clock page is %s, this is the host's clock now\n", how);
+  return 1;
+}
+
+/* ================================================== */
+
+static int
+lose_damaged(void)
+{
+  int saved = errno, lost = lose_page("damaged");
+
+  errno = saved;
+  return lost;
 }
 
 /* ================================================== */
@@ -69,14 +97,8 @@ handle(int number, siginfo_t *info, void *context)
   int saved = errno;
 
   (void)context;
-  if (!is_ours(info->si_addr) || !replace_page()) {
+  if (!is_ours(info->si_addr) || !lose_page("gone"))
     give_up(number);
-    return;
-  }
-
-  wall_clock.writable = 0;
-  if (__atomic_exchange_n(&interpose_on, 0, __ATOMIC_RELAXED))
-    dprintf(STDERR_FILENO, "libvclock: the clock page is gone, this is the host's clock now\n");
   errno = saved;
 }
 
@@ -88,6 +110,7 @@ guard_page(void)
   struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_NODEFER};
   struct sigaction old;
 
+  page_lost = lose_damaged;
   if (sigaction(SIGBUS, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) &&
       old.sa_handler == SIG_DFL)
     sigaction(SIGBUS, &action, NULL);

@@ -30,15 +30,17 @@ clock_settime(clockid_t id, const struct timespec *ts)
 }
 
 /* ================================================== */
-/* The time zone of the kernel is not a matter of the clock: checked, not kept */
+/* The time zone of the kernel is not a matter of the clock: checked, not kept.  The
+   kernel asks for the permission first. */
 
 static int
 set_timezone(const struct timezone *tz)
 {
+  if (!wall_clock.writable)
+    return give(-EPERM);
   if (tz->tz_minuteswest < -MAX_TIMEZONE_MIN || tz->tz_minuteswest > MAX_TIMEZONE_MIN)
     return give(-EINVAL);
-
-  return wall_clock.writable ? 0 : give(-EPERM);
+  return 0;
 }
 
 /* ================================================== */

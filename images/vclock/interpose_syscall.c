@@ -71,6 +71,12 @@ call_wall(long number, const long *a, long *result)
     case SYS_timerfd_gettime:
       *result = timerfd_gettime(a[0], second);
       break;
+    case SYS_read:
+      *result = read(a[0], second, a[2]);
+      break;
+    case SYS_readv:
+      *result = readv(a[0], second, a[2]);
+      break;
     case SYS_futex:
       return wait_futex(a, result);
     default:

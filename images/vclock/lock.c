@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include "futex.h"
 #include "lock.h"
@@ -24,6 +25,17 @@
 /* What glibc keeps there of a mutex that is robust and shared by processes */
 #define KIND_AT 16
 #define KIND (16 | 128)
+
+/* ================================================== */
+
+int
+lock_is_sound(const pthread_mutex_t *lock)
+{
+  int kind;
+
+  memcpy(&kind, (const char *)lock + KIND_AT, sizeof kind);
+  return kind == KIND;
+}
 
 #ifdef __GLIBC__
 
@@ -52,13 +64,20 @@ lock_init(pthread_mutex_t *lock)
 int
 lock_take(pthread_mutex_t *lock, struct lock_holder *h)
 {
-  int rc = pthread_mutex_lock(lock);
+  struct timespec until;
+  int rc;
 
   (void)h;
+  if (!lock_is_sound(lock))
+    return -EBADMSG;
+
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += LOCK_LIMIT_S;
+  rc = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
   /* The page needs no repair: what a dead writer left is not published */
   if (rc == EOWNERDEAD)
     rc = pthread_mutex_consistent(lock);
-  return -rc;
+  return rc == ETIMEDOUT ? -EBUSY : -rc;
 }
 
 /* ================================================== */
@@ -99,13 +118,24 @@ arm(struct lock_holder *h, void *word)
              syscall(SYS_set_robust_list, &h->list, sizeof h->list) == 0;
 }
 
+static void
+disarm(const struct lock_holder *h)
+{
+  if (h->armed)
+    syscall(SYS_set_robust_list, h->saved, sizeof h->list);
+}
+
 /* ================================================== */
 
 int
 lock_take(pthread_mutex_t *lock, struct lock_holder *h)
 {
   uint32_t *word = (uint32_t *)lock, others = 0, id = syscall(SYS_gettid), value;
+  const struct timespec limit = {LOCK_LIMIT_S, 0};
   int saved = errno;
+
+  if (!lock_is_sound(lock))
+    return -EBADMSG;
 
   arm(h, word);
 
@@ -122,7 +152,12 @@ lock_take(pthread_mutex_t *lock, struct lock_holder *h)
         !__atomic_compare_exchange_n(word, &value, value | FUTEX_WAITERS, 0, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED))
       continue;
-    syscall(SYS_futex, word, FUTEX_WAIT, value | FUTEX_WAITERS, NULL, NULL, 0);
+    if (syscall(SYS_futex, word, FUTEX_WAIT, value | FUTEX_WAITERS, &limit, NULL, 0) < 0 &&
+        errno == ETIMEDOUT) {
+      disarm(h);
+      errno = saved;
+      return -EBUSY;
+    }
     others = FUTEX_WAITERS;
     value = __atomic_load_n(word, __ATOMIC_RELAXED);
   }
@@ -141,8 +176,7 @@ lock_give(pthread_mutex_t *lock, struct lock_holder *h)
 
   if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) & FUTEX_WAITERS)
     syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-  if (h->armed)
-    syscall(SYS_set_robust_list, h->saved, sizeof h->list);
+  disarm(h);
   errno = saved;
 }
 

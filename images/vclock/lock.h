@@ -18,8 +18,14 @@ struct lock_holder {
   int armed;
 };
 
-/* 0 or a negative errno.  A lock whose holder died can be taken. */
+/* 0 or a negative errno.  A lock whose holder died can be taken; one whose holder has
+   been stopped cannot, and -EBUSY says so after LOCK_LIMIT_S. */
+#define LOCK_LIMIT_S 5
 int lock_init(pthread_mutex_t *lock);
+
+/* Whether there is such a lock, held or not */
+int lock_is_sound(const pthread_mutex_t *lock);
+
 int lock_take(pthread_mutex_t *lock, struct lock_holder *h);
 void lock_give(pthread_mutex_t *lock, struct lock_holder *h);
 

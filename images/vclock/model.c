@@ -123,18 +123,33 @@ model_update(struct set *s)
 
 /* ================================================== */
 
+static void
+place(struct set *s, int128 wall)
+{
+  const int128 limit = (int128)MAX_WALL_S * NS_PER_S;
+
+  if (wall < -limit || wall > limit) {
+    s->line.base_wall = INT64_MAX;
+    return;
+  }
+  s->line.base_wall = wall;
+  update_line(s);
+}
+
+/* ================================================== */
+
 void
 model_start(struct set *s, int64_t raw, int64_t wall)
 {
   memset(s, 0, sizeof *s);
   s->line.base_raw = raw;
-  s->line.base_wall = wall;
   s->line.run = -1;
   s->disc.tick = TICK_ONE;
   s->disc.constant = 2;
   s->disc.state = TIME_OK;
   ntp_clear(&s->disc);
-  model_update(s);
+  update_rate(s);
+  place(s, wall);
 }
 
 /* ================================================== */
@@ -210,8 +225,7 @@ model_reach(const struct set *s, int64_t wall)
 void
 model_jump(struct set *s, int64_t by)
 {
-  s->line.base_wall += by;
-  update_line(s);
+  place(s, (int128)s->line.base_wall + by);
 }
 
 /* ================================================== */
@@ -224,7 +238,7 @@ model_set_wall(struct set *s, int64_t raw, int64_t wall)
   int128 sum = (int128)d * l->adj;
 
   l->frac = sum;
-  model_jump(s, wall + d + (int64_t)(sum >> 64) - l->base_wall);
+  place(s, (int128)wall + d + (int64_t)(sum >> 64));
 }
 
 /* ================================================== */

@@ -4,7 +4,7 @@
   A clock is an imperfect oscillator disciplined as the Linux kernel disciplines.
   Its whole state is a parameter set that holds from one raw instant on; a reading
   is a pure function of set and raw instant.  Nothing in here makes a system call:
-  page.c keeps sets in shared memory, interpose*.c answers programs from them.
+  page_read.c and its like keep sets in shared memory, interpose*.c answers programs from them.
 
   Time base: raw, the host's CLOCK_MONOTONIC_RAW in nanoseconds.
 */
@@ -25,18 +25,35 @@
 /* Scale of frequencies, as in timex: units per ppm */
 #define FREQ_SCALE 65536LL
 
-/* timex.tick of a clock that runs at rate one, and the kernel's NTP_PHASE_LIMIT, us */
+/* timex.tick of a clock that runs at rate one, and its range, and the kernel's
+   NTP_PHASE_LIMIT, us */
 #define TICK_ONE 10000
+#define MIN_TICK (TICK_ONE * 9 / 10)
+#define MAX_TICK (TICK_ONE * 11 / 10)
 #define MAX_ERROR 16000000
 
 /* The kernel's NTP_SCALE_SHIFT: it counts frequencies in 2^-32 ns per second */
 #define NTP_SHIFT 32
+
+/* Its limits: a frequency, in that unit, an offset for the loop, ns, its time constant,
+   and what TAI is ahead, s */
+#define MAX_NTP_FREQ (500000LL << NTP_SHIFT)
+#define MAX_PHASE (NS_PER_S / 2)
+#define MAX_CONSTANT 10
+#define MAX_TAI 100000
+
+/* It keeps the offset per timer tick, of 1/HZ s; of a machine with HZ=100 */
+#define TICKS 100
 
 /* Largest oscillator error, in ppm.  With tick, freq and slews at their limits the
    rate still fits into 64 bits and d * adj into 128. */
 #define MAX_DRIFT_PPM 100000LL
 
 #define FOREVER INT64_MAX
+
+/* Where a wall clock can be, s: what 64 bits of ns hold, less ten years in which
+   nothing overflows */
+#define MAX_WALL_S (INT64_MAX / NS_PER_S - 10LL * 366 * 24 * 3600)
 
 /* What a reading needs, one cache line:
      d = raw - base_raw, less than span
@@ -113,7 +130,8 @@ void model_update(struct set *s);
 int64_t model_reach(const struct set *s, int64_t wall);
 
 /* Faults of the oscillator, from the base of the set on.  timex shows nothing of
-   them.  The wall to set is that of raw, the base or earlier. */
+   them.  The wall to set is that of raw, the base or earlier.  One that no clock can show
+   makes a set that is not sound. */
 void model_jump(struct set *s, int64_t by);
 void model_set_wall(struct set *s, int64_t raw, int64_t wall);
 int model_set_drift(struct set *s, int64_t drift);
@@ -121,6 +139,10 @@ void model_freeze(struct set *s, int frozen);
 
 int64_t model_floor_s(int64_t ns);
 void model_split(int64_t ns, struct timespec *ts);
+
+/* model_check.c: whether a set is one that the functions here can have made.  Only with
+   such a one are they sure to come to an end. */
+int model_is_sound(const struct set *s);
 
 /* ntp.c: the kernel's discipline second by second.  What is forgotten when a program
    sets the clock, an offset for the loop in the unit of the status, the end of a

@@ -11,15 +11,10 @@
 
 #include "model.h"
 
-/* The kernel keeps the offset per timer tick, of 1/HZ s; of a machine with HZ=100 */
-#define TICKS 100
-
 #define SHIFT_PLL 2
 #define SHIFT_FLL 2
 #define MIN_SEC 256
 #define MAX_SEC 2048
-#define MAX_PHASE (NS_PER_S / 2)
-#define MAX_FREQ (500000LL << NTP_SHIFT)
 
 #define DAY_S 86400
 
@@ -106,7 +101,7 @@ ntp_update_offset(struct discipline *d, int64_t second, int64_t offset)
   freq += shift_left((uint64_t)offset * (uint64_t)secs,
                      NTP_SHIFT - 2 * (SHIFT_PLL + 2 + d->constant));
 
-  d->freq = clamp((uint64_t)freq + (uint64_t)d->freq, -MAX_FREQ, MAX_FREQ);
+  d->freq = clamp((uint64_t)freq + (uint64_t)d->freq, -MAX_NTP_FREQ, MAX_NTP_FREQ);
   d->offset = shift_left(offset, NTP_SHIFT) / TICKS;
 }
 

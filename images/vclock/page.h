@@ -46,7 +46,6 @@ struct vclock {
   int writable;
 };
 
-
 /* Change a set that is folded to the instant of the change: a result >= 0, or a
    negative errno to leave the clock as it is.  May be called several times. */
 typedef int (*change_fn)(struct set *s, void *arg);
@@ -60,20 +59,53 @@ int page_create(const char *path, int64_t raw, int64_t wall);
 int page_map(struct vclock *c, const char *path, int writable);
 void page_unmap(struct vclock *c);
 
+/* A page has come to lie somewhere: what is remembered of one there is worth nothing */
+void page_count_map(void);
+
 /* Change the clock at raw, or now if raw is negative.  What change returned, or a
-   negative errno; *since is when it took effect. */
+   negative errno: -EBADMSG if the page is damaged, -EBUSY if another writer holds the
+   lock for seconds, -EINVAL if no clock can show what came out; *since is when it took
+   effect. */
 int page_change(struct vclock *c, int64_t raw, change_fn change, void *arg, int64_t *since);
 
-/* Copy the set that held at raw, or the oldest of the last PAGE_DEPTH.  Returns its
-   number. */
+/* page_read.c.  Copy the set that held at raw, or the oldest of the last PAGE_DEPTH, as it
+   is.  Returns its number. */
 uint64_t page_find(const struct page *p, int64_t raw, union slot *found);
+
+/* Which set was found, and when it took effect */
+struct origin {
+  uint64_t seq;
+  int64_t raw;
+};
+
+/* The same, checked and brought on to raw.  0 if it is damaged: then it is copied as it
+   is. */
+int page_get(const struct page *p, int64_t raw, union slot *found, struct origin *from);
+
+/* What to do about a damaged page: whether another one has taken its place.  NULL if
+   nothing can be done. */
+extern int (*page_lost)(void);
 
 /* The wall clock at any instant, by the set that held then */
 int64_t page_read_any(const struct page *p, int64_t raw);
-void page_tell_any(const struct page *p, int64_t raw, struct timespec *ts);
 
-/* Bring a set on to raw with what was found of set number seq before */
+/* The same for clock_gettime(): ts is raw as the kernel tells it and becomes the wall
+   clock, offset is what a time namespace adds to raw */
+void page_tell(const struct page *p, const struct timespec *offset, struct timespec *ts);
+
+/* Bring a sound set on to raw with what was found of set number seq before */
 void page_advance(const struct page *p, uint64_t seq, union slot *found, int64_t raw);
+
+/* Copy a place that may be written meanwhile, or write one that may be read */
+static inline void
+page_copy(union slot *to, const union slot *from)
+{
+  unsigned int i;
+
+  for (i = 0; i < sizeof to->words / sizeof *to->words; i++)
+    __atomic_store_n(&to->words[i], __atomic_load_n(&from->words[i], __ATOMIC_RELAXED),
+                     __ATOMIC_RELAXED);
+}
 
 /* page_wait.c.  Wake all who sleep on the page, after a change. */
 void page_wake(const struct page *p);
@@ -98,15 +130,26 @@ page_seq(const struct page *p)
   return __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
 }
 
-/* Copy the line in force.  Whether its place was not written again meanwhile, for
-   which PAGE_SETS - 1 changes are needed. */
+/* What a reader of this process found last beyond the line of a set, so that the next
+   one need not go through the same seconds again.  A version that is odd is being
+   written, by nobody else and with nobody waiting; in a child that was forked just then
+   it stays so, and readings there take longer. */
+struct reached {
+  uint64_t version;
+  uint64_t seq;                 /* number of the set it was found from, */
+  const struct page *page;      /* where that is, */
+  uint64_t maps;                /* and which mapping */
+  union slot slot;
+};
 
-static inline int
-page_peek(const struct page *p, struct line *l)
+extern struct reached page_reached;
+
+/* Pages mapped so far: another one may come to lie where one was */
+extern uint64_t page_maps;
+
+static inline void
+page_copy_line(struct line *l, const struct line *from)
 {
-  uint64_t seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-  const struct line *from = &p->ring[seq % PAGE_SETS].set.line;
-
   l->base_raw = __atomic_load_n(&from->base_raw, __ATOMIC_RELAXED);
   l->base_wall = __atomic_load_n(&from->base_wall, __ATOMIC_RELAXED);
   l->frac = __atomic_load_n(&from->frac, __ATOMIC_RELAXED);
@@ -115,12 +158,43 @@ page_peek(const struct page *p, struct line *l)
   l->shift_s = __atomic_load_n(&from->shift_s, __ATOMIC_RELAXED);
   l->shift_ns = __atomic_load_n(&from->shift_ns, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
 
+/* Copy the line that was reached last.  Whether it comes from set number seq. */
+
+static inline int
+page_peek_reached(const struct page *p, uint64_t seq, struct line *l)
+{
+  const struct reached *r = &page_reached;
+  uint64_t version = __atomic_load_n(&r->version, __ATOMIC_ACQUIRE);
+
+  page_copy_line(l, &r->slot.set.line);
+  return version % 2 == 0 && __atomic_load_n(&r->seq, __ATOMIC_RELAXED) == seq &&
+         __atomic_load_n(&r->page, __ATOMIC_RELAXED) == p &&
+         __atomic_load_n(&r->maps, __ATOMIC_RELAXED) ==
+           __atomic_load_n(&page_maps, __ATOMIC_RELAXED) &&
+         __atomic_load_n(&r->version, __ATOMIC_RELAXED) == version;
+}
+
+/* Copy the line in force: while there is something to slew or a leap second has come,
+   that of the second which another reading has found.  Whether its place was not
+   written again meanwhile, for which PAGE_SETS - 1 changes are needed. */
+
+static inline int
+page_peek(const struct page *p, struct line *l)
+{
+  uint64_t seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
+
+  if (UNLIKELY(__atomic_load_n(&page_reached.seq, __ATOMIC_RELAXED) == seq) &&
+      page_peek_reached(p, seq, l))
+    return 1;
+
+  page_copy_line(l, &p->ring[seq % PAGE_SETS].set.line);
   return __atomic_load_n(&p->seq, __ATOMIC_RELAXED) - seq < PAGE_SETS - 2;
 }
 
-/* page_read_any(), fast where the line in force will do: it has a span in which there
-   is nothing to slew, no leap second and no frozen clock */
+/* page_read_any(), fast where the line in force will do: the instant is in its span, so
+   there is no other second in between and no frozen clock */
 
 static inline int64_t
 page_read(const struct page *p, int64_t raw)
@@ -132,38 +206,6 @@ page_read(const struct page *p, int64_t raw)
     return l.base_wall + d + line_gain(&l, d);
 
   return page_read_any(p, raw);
-}
-
-/* The same with instants in two parts; offset is what a time namespace adds to raw.
-   Nearly always the clock shows the raw seconds and nanoseconds, shifted by some that
-   do not depend on them and so are ready when they arrive, and a small gain: nothing
-   is left to divide. */
-
-static inline void
-page_tell(const struct page *p, const struct timespec *raw_ts, const struct timespec *offset,
-          struct timespec *ts)
-{
-  int64_t whole = (raw_ts->tv_sec - offset->tv_sec) * NS_PER_S - offset->tv_nsec, s, ns;
-  struct line l;
-  uint64_t d;
-
-  if (LIKELY(page_peek(p, &l))) {
-    /* The nanoseconds are what comes last */
-    d = raw_ts->tv_nsec + (whole - l.base_raw);
-    s = raw_ts->tv_sec + (l.shift_s - offset->tv_sec);
-    ns = raw_ts->tv_nsec + (l.shift_ns - offset->tv_nsec) + line_gain(&l, d);
-    if (ns >= NS_PER_S) {
-      ns -= NS_PER_S;
-      s++;
-    }
-    if (LIKELY(d < l.span && (uint64_t)ns < NS_PER_S)) {
-      ts->tv_sec = s;
-      ts->tv_nsec = ns;
-      return;
-    }
-  }
-
-  page_tell_any(p, whole + raw_ts->tv_nsec, ts);
 }
 
 #endif

@@ -64,17 +64,20 @@ int64_t
 page_until(const struct page *p, int64_t raw, int64_t wall, int64_t near)
 {
   int64_t missing = wall - page_read(p, raw), reached;
+  struct origin from;
   union slot slot;
-  uint64_t seq;
 
   if (missing <= 0)
     return 0;
 
-  seq = page_find(p, raw, &slot);
+  if (!page_get(p, raw, &slot, &from))
+    return 0;
+  missing = wall - read_line(&slot.set.line, raw);
+  if (missing <= 0)
+    return 0;
   if (missing > near && slot.set.line.run)
     return missing / 2;
 
-  page_advance(p, seq, &slot, raw);
   reached = model_reach(&slot.set, wall);
   if (reached == FOREVER)
     return PAGE_NEVER;
@@ -93,7 +96,7 @@ page_stepped(const struct page *p, uint64_t since)
   while (seq > since) {
     raw = new.set.line.base_raw;
     older = page_find(p, raw - 1, &old);
-    if (older >= seq)
+    if (older >= seq || !model_is_sound(&old.set))
       break;
     page_advance(p, older, &old, raw);
     if (read_line(&old.set.line, raw) != new.set.line.base_wall)

@@ -16,8 +16,6 @@ typedef __int128 int128;
 /* Limits of the kernel, in the units of struct timex */
 #define MAX_FREQ (500 * FREQ_SCALE)
 #define FREQ_OVERFLOW (LLONG_MAX / FREQ_UNIT)
-#define MAX_CONSTANT 10
-#define MAX_TAI 100000
 #define MAX_SET_S (INT64_MAX / NS_PER_S - 30LL * 365 * 24 * 3600)
 
 /* timex.freq in 2^-32 ns per s, and how the kernel divides by it again */
@@ -84,7 +82,7 @@ validate(const struct timex *tx, int may_set)
   } else {
     if (tx->modes && !may_set)
       return -EPERM;
-    if (tx->modes & ADJ_TICK && (tx->tick < TICK_ONE * 9 / 10 || tx->tick > TICK_ONE * 11 / 10))
+    if (tx->modes & ADJ_TICK && (tx->tick < MIN_TICK || tx->tick > MAX_TICK))
       return -EINVAL;
   }
 

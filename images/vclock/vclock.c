@@ -136,18 +136,19 @@ vclock_reset(struct vclock *c, int64_t raw, int64_t wall)
 }
 
 /* ================================================== */
-/* The set that holds at raw, folded to it: what a call that changes nothing sees */
+/* The set that holds at raw, folded to it: what a call that changes nothing sees.  0 or
+   -EBADMSG. */
 
-static uint64_t
-look(const struct vclock *c, int64_t raw, union slot *slot, int64_t *since)
+static int
+look(const struct vclock *c, int64_t raw, union slot *slot, struct origin *from)
 {
   int64_t at = raw < 0 ? host_raw() : raw;
-  uint64_t seq = page_find(c->page, at, slot);
 
-  *since = slot->set.line.base_raw;
-  page_advance(c->page, seq, slot, at);
+  if (!page_get(c->page, at, slot, from))
+    return -EBADMSG;
+
   model_fold(&slot->set, at);
-  return seq;
+  return 0;
 }
 
 /* ================================================== */
@@ -156,14 +157,16 @@ int
 vclock_settime(struct vclock *c, int64_t raw, const struct timespec *ts)
 {
   struct timespec copy = *ts;
+  struct origin from;
   union slot slot;
   int64_t since;
+  int rc;
 
   if (c->writable)
     return page_change(c, raw, set_time, &copy, &since);
 
-  look(c, raw, &slot, &since);
-  return timex_settime(&slot.set, ts, 0);
+  rc = look(c, raw, &slot, &from);
+  return rc < 0 ? rc : timex_settime(&slot.set, ts, 0);
 }
 
 /* ================================================== */
@@ -171,11 +174,16 @@ vclock_settime(struct vclock *c, int64_t raw, const struct timespec *ts)
 int
 vclock_adjtimex(struct vclock *c, int64_t raw, struct timex *tx)
 {
-  struct timex call[2] = {*tx};
+  struct timex call[2];
+  struct origin from;
   union slot slot;
   int64_t since;
   int rc;
 
+  if (!tx)
+    return -EFAULT;
+
+  call[0] = *tx;
   if (c->writable && timex_changes(tx)) {
     rc = page_change(c, raw, adjust, call, &since);
     if (rc >= 0)
@@ -183,8 +191,8 @@ vclock_adjtimex(struct vclock *c, int64_t raw, struct timex *tx)
     return rc;
   }
 
-  look(c, raw, &slot, &since);
-  return timex_adjust(&slot.set, tx, c->writable);
+  rc = look(c, raw, &slot, &from);
+  return rc < 0 ? rc : timex_adjust(&slot.set, tx, c->writable);
 }
 
 /* ================================================== */
@@ -207,9 +215,16 @@ vclock_status(const struct vclock *c, int64_t raw, struct vclock_status *out)
 {
   union slot slot;
   const struct set *s = &slot.set;
+  struct origin from;
+  int rc;
 
   memset(out, 0, sizeof *out);
-  out->seq = look(c, raw, &slot, &out->last_set_raw);
+  rc = look(c, raw, &slot, &from);
+  if (rc < 0)
+    return rc;
+
+  out->seq = from.seq;
+  out->last_set_raw = from.raw;
   out->wall_ns = s->line.base_wall;
   out->drift_scaled = s->disc.drift;
   out->freq_scaled = timex_get_freq(&s->disc);

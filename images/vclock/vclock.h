@@ -6,7 +6,8 @@
   - a change takes effect at raw, or at the change before it if that was later; a
     wall to set is that of raw in both cases
   - a change of the oscillator returns the raw instant it took effect at, or a
-    negative errno: -EPERM if the page was opened read-only, -EINVAL
+    negative errno: -EPERM if the page was opened read-only, -EINVAL, -EBADMSG if the
+    page is damaged, -EBUSY if another writer does not come to an end
 */
 
 #ifndef VCLOCK_H
@@ -40,7 +41,7 @@ struct vclock_status {
    0 or a negative errno. */
 int vclock_page_create(const char *path, int64_t raw, int64_t wall);
 
-/* NULL and errno: EBADMSG not a clock page, EPROTONOSUPPORT another version */
+/* NULL and errno: EBADMSG not a clock page or a damaged one, EPROTONOSUPPORT another version */
 struct vclock *vclock_page_open(const char *path, int writable);
 void vclock_page_close(struct vclock *c);
 
@@ -51,7 +52,7 @@ int64_t vclock_raw_now(void);
    set kept is extrapolated from that one */
 int64_t vclock_read(const struct vclock *c, int64_t raw);
 
-/* 0; a negative raw means now */
+/* 0 or -EBADMSG; a negative raw means now */
 int vclock_status(const struct vclock *c, int64_t raw, struct vclock_status *out);
 
 /* Faults of the oscillator, invisible in timex */

@@ -1,7 +1,9 @@
 /*
-  What reading a clock costs: the median time of clock_gettime(CLOCK_REALTIME) and
-  time(), as the program sees them, so run it natively, under libvclock and under
-  libfaketime.  Prints JSON.
+  What reading a clock costs: the time of clock_gettime(CLOCK_REALTIME) as the program
+  sees it, so run it natively, under libvclock and under libfaketime.  Prints JSON.
+
+  Each figure is that of the fastest tenth of the rounds: what else runs on the machine
+  only ever makes one slower.
 
   Usage: vclockbench [CALLS], the readings per round
 */
@@ -10,8 +12,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define ROUNDS 201
-#define CALLS 20000
+#define ROUNDS 401
+#define CALLS 2000
 
 /* ================================================== */
 
@@ -51,7 +53,7 @@ measure(clockid_t id, int calls)
   }
 
   qsort(rounds, ROUNDS, sizeof *rounds, compare);
-  return rounds[ROUNDS / 2];
+  return rounds[ROUNDS / 10];
 }
 
 /* ================================================== */
@@ -66,7 +68,7 @@ main(int argc, char **argv)
     return 2;
   }
 
-  printf("{\"realtime_ns\": %.2f, \"monotonic_ns\": %.2f, \"rounds\": %d, \"calls\": %d}\n",
-         measure(CLOCK_REALTIME, calls), measure(CLOCK_MONOTONIC, calls), ROUNDS, calls);
+  printf("{\"realtime_ns\": %.3f, \"rounds\": %d, \"calls\": %d}\n",
+         measure(CLOCK_REALTIME, calls), ROUNDS, calls);
   return 0;
 }

@@ -2,7 +2,8 @@
   Waiting for a wall time, in the preloaded library.
 
   - wait.c         how far a wall time is away; clock_nanosleep()
-  - wait_lock.c    mutexes, semaphores, queues and futexes, in slices
+  - wait_lock.c    mutexes, semaphores and queues, in slices
+  - wait_futex.c   futexes and the ends of threads, in slices
   - wait_cond.c    condition variables
   - wait_timer.c   timers and timer descriptors: when they expire; wait_table.c has them
                    all, wait_calls.c and wait_posix.c their calls

@@ -12,27 +12,6 @@
 #include "wait_timer.h"
 
 /* ================================================== */
-/* Timers that wake the machine want a permission that those on other clocks do not */
-
-static clockid_t
-choose_clock(clockid_t id)
-{
-  return id == CLOCK_REALTIME_ALARM ? CLOCK_BOOTTIME_ALARM : CLOCK_MONOTONIC;
-}
-
-static int
-is_timer_clock(clockid_t id)
-{
-  return is_wall(id) || id == CLOCK_REALTIME_ALARM;
-}
-
-static clockid_t
-get_wall(clockid_t id)
-{
-  return id == CLOCK_REALTIME_ALARM ? CLOCK_REALTIME : id;
-}
-
-/* ================================================== */
 
 EXPORT int
 timerfd_create(clockid_t id, int flags)
@@ -40,15 +19,15 @@ timerfd_create(clockid_t id, int flags)
   sigset_t saved;
   int fd, known;
 
-  if (!is_virtual() || !is_timer_clock(id) || id == CLOCK_TAI)
+  if (!is_virtual() || (id != CLOCK_REALTIME && id != CLOCK_REALTIME_ALARM))
     return next.timerfd_create(id, flags);
 
-  fd = next.timerfd_create(choose_clock(id), flags);
+  fd = next.timerfd_create(timer_clock(id), flags);
   if (fd < 0)
     return fd;
 
   watch_enter(&saved);
-  known = timer_add(get_wall(id), fd, 0) != NULL;
+  known = timer_add(timer_wall(id), fd, 0) != NULL;
   watch_leave(&saved);
   if (known)
     return fd;
@@ -150,13 +129,32 @@ timerfd_gettime(int fd, struct itimerspec *value)
 
 /* ================================================== */
 
+/* A descriptor has been read.  Whether it is a timer of ours; how often that expired, or
+   0 if it is cancelled. */
+
+static int
+count_expiries(int fd, uint64_t *taken)
+{
+  struct timer *t;
+  sigset_t saved;
+  int ours;
+
+  watch_enter(&saved);
+  t = find_fd(fd);
+  ours = t && t->absolute;
+  if (ours)
+    *taken = timer_take(t);
+  watch_leave(&saved);
+  return ours;
+}
+
+/* ================================================== */
+
 EXPORT ssize_t
 read(int fd, void *buffer, size_t length)
 {
-  struct timer *t;
-  ssize_t n;
   uint64_t taken = 1;
-  sigset_t saved;
+  ssize_t n;
 
   if (UNLIKELY(!next.read))
     interpose_load();
@@ -165,13 +163,35 @@ read(int fd, void *buffer, size_t length)
   if (LIKELY(!timer_may_be(fd)) || n != sizeof taken)
     return n;
 
-  watch_enter(&saved);
-  t = find_fd(fd);
-  if (t && t->absolute) {
-    taken = timer_take(t);
+  if (count_expiries(fd, &taken))
     memcpy(buffer, &taken, sizeof taken);
+  return taken ? n : give(-ECANCELED);
+}
+
+/* ================================================== */
+/* The kernel puts the number into as many buffers as it takes */
+
+EXPORT ssize_t
+readv(int fd, const struct iovec *buffers, int number)
+{
+  const char *from;
+  uint64_t taken = 1;
+  size_t left = sizeof taken, part;
+  ssize_t n;
+
+  if (UNLIKELY(!next.readv))
+    interpose_load();
+
+  n = next.readv(fd, buffers, number);
+  if (LIKELY(!timer_may_be(fd)) || n != sizeof taken)
+    return n;
+
+  if (count_expiries(fd, &taken)) {
+    for (from = (char *)&taken; left; from += part, left -= part, buffers++) {
+      part = buffers->iov_len < left ? buffers->iov_len : left;
+      memcpy(buffers->iov_base, from, part);
+    }
   }
-  watch_leave(&saved);
   return taken ? n : give(-ECANCELED);
 }
 

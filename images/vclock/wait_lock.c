@@ -1,5 +1,5 @@
 /*
-  Locks, semaphores, message queues and futexes with a limit on the wall clock.
+  Locks, semaphores and message queues with a limit on the wall clock.
 
   None of them can be woken from outside without being had, so the wait is cut into
   slices of SLICE_NS.  That loses nothing: what comes between two slices is there at
@@ -10,7 +10,6 @@
 #include <semaphore.h>
 #include <threads.h>
 
-#include "futex.h"
 #include "wait.h"
 
 /* ================================================== */
@@ -166,31 +165,4 @@ mq_timedreceive(mqd_t queue, char *restrict text, size_t length,
     return next.mq_timedreceive(queue, text, length, priority, until);
 
   return give(-wait_slices(try_receive, &m, until)) < 0 ? -1 : m.got;
-}
-
-/* ================================================== */
-
-static int
-try_futex(void *thing, int64_t ns)
-{
-  const long *a = thing;
-  struct timespec until = wait_later(CLOCK_MONOTONIC, ns);
-
-  return next.syscall(SYS_futex, a[0], a[1] & ~FUTEX_CLOCK_REALTIME, a[2], &until, a[4], a[5]) < 0
-         ? errno : 0;
-}
-
-/* ================================================== */
-
-int
-wait_futex(const long *a, long *result)
-{
-  const struct timespec *until = (void *)a[3];
-
-  if ((a[1] & ~FUTEX_PRIVATE_FLAG) != (FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME) ||
-      !until || !is_valid(until))
-    return 0;
-
-  *result = give(-wait_slices(try_futex, (void *)a, until));
-  return 1;
 }

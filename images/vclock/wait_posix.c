@@ -12,15 +12,15 @@ timer_create(clockid_t clock, struct sigevent *restrict event, timer_t *restrict
   int rc, known;
   sigset_t saved;
 
-  if (!is_virtual() || !is_wall(clock))
+  if (!is_virtual() || (!is_wall(clock) && clock != CLOCK_REALTIME_ALARM))
     return next.timer_create(clock, event, id);
 
-  rc = next.timer_create(CLOCK_MONOTONIC, event, id);
+  rc = next.timer_create(timer_clock(clock), event, id);
   if (rc < 0)
     return rc;
 
   watch_enter(&saved);
-  known = timer_add(clock, -1, *id) != NULL;
+  known = timer_add(timer_wall(clock), -1, *id) != NULL;
   watch_leave(&saved);
   if (known)
     return 0;

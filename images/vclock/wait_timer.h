@@ -29,6 +29,21 @@ struct timer {
 
 #define NEVER PAGE_NEVER
 
+/* The kernel's clock for a timer of the program's: timers that wake the machine want a
+   permission that the others do not */
+static inline clockid_t
+timer_clock(clockid_t id)
+{
+  return id == CLOCK_REALTIME_ALARM ? CLOCK_BOOTTIME_ALARM : CLOCK_MONOTONIC;
+}
+
+/* And the clock that the program reads */
+static inline clockid_t
+timer_wall(clockid_t id)
+{
+  return id == CLOCK_REALTIME_ALARM ? CLOCK_REALTIME : id;
+}
+
 /* wait_table.c, with the watcher's lock held.  The first of all.  Find a timer or NULL, make one or NULL for want of
    memory, forget one. */
 struct timer *timers_first(void);

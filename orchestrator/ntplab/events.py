@@ -4,7 +4,7 @@ event log and the dashboard render them. Imports nothing of ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -92,6 +92,36 @@ class FaultInForce(Event):
     in_force_ns: int
     divergence_ns: int | None = None
     phase: str | None = None
+    oscillator: Mapping[str, Any] | None = None
+    """all that the clock's oscillator then did, with seeds and since when"""
+
+
+@dataclass(frozen=True)
+class OscillatorAsked(Event):
+    """The observer goes by this from now on: constant drift, models, seeds, since when."""
+
+    name = "oscillator.asked"
+    node: str
+    models: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class OscillatorLate(Event):
+    """The observer missed `steps` steps of a model; the oscillator stayed at what it was."""
+
+    name = "oscillator.late"
+    node: str
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class OscillatorTrouble(Event):
+    """The observer cannot let an oscillator do what was asked of it."""
+
+    name = "oscillator.trouble"
+    node: str
+    error: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 STA_UNSYNC = 0x0040
 
 
-class _Timex(ctypes.Structure):
+class Timex(ctypes.Structure):
     """struct timex of adjtimex(2) on 64-bit Linux."""
 
     _fields_ = [
@@ -53,7 +53,7 @@ class HostDiscipline:
 
 def read_host_discipline() -> HostDiscipline:
     """Ask adjtimex(2) with no mode set, which changes nothing and needs no right."""
-    timex = _Timex(modes=0)
+    timex = Timex(modes=0)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.adjtimex(ctypes.byref(timex)) < 0:
         number = ctypes.get_errno()

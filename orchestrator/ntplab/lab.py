@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 
 from .collect.samples import Append, BuyersFeed, ObserverFeed
 from .collect.streams import Stream
+from .daemons import DAEMONS, Daemon
 from .driver.base import ContainerInfo, Driver
 from .errors import LabError, NodeError
 from .events import Emit, Event, LabStep, NodeDied, NodeStarted
 from .faults import LabHandle
 from .faults.clocks import OBSERVER, PROGRAM
-from .faults.handle import each
+from .faults.handle import each, until
+from .faults.ntp import daemon_running
 from .labtime import LabClock, raw_ns
 from .plan import APP_PORT, PhasePlan, Plan, load_json
 from .render import render_files
@@ -121,12 +123,25 @@ class Lab:
     def _wait_ready(self) -> None:
         """NTP daemons first: they answer while the apps are still starting."""
         plan = self.plan
-        steered = [s.name for s in plan.servers if s.ntp_at_start]
+        steered = [
+            s.name for s in plan.servers if s.ntp_at_start and DAEMONS[s.daemon].tells_belief
+        ]
         ntp_nodes = [server.name for server in plan.time_servers] + steered
         if ntp_nodes:
             self._ask_until_ready([PROGRAM, "wait-ntp", "--timeout-s", str(ASK_FOR_S), *ntp_nodes])
+        silent = [s for s in plan.servers if s.ntp_at_start and s.name not in steered]
+        for server in silent:
+            self._wait_running(server.name, DAEMONS[server.daemon])
         urls = [f"http://{server.name}:{APP_PORT}/readyz" for server in plan.servers]
         self._ask_until_ready([PROGRAM, "wait-http", "--timeout-s", str(ASK_FOR_S), *urls])
+
+    def _wait_running(self, node: str, daemon: Daemon) -> None:
+        """For a daemon that answers nobody: the supervisor says that it runs."""
+        until(
+            lambda: daemon_running(self.handle, node, daemon),
+            READY_WITHIN_S,
+            f"{node}: {daemon.program} running",
+        )
 
     def _ask_until_ready(self, question: list[str]) -> None:
         deadline = time.monotonic() + READY_WITHIN_S

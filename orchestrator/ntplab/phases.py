@@ -21,11 +21,20 @@ from .events import (
     PhaseMeasuring,
     PhaseStarted,
 )
-from .faults import bend, check_dates, reset_clocks, strike, switch_ntp
+from .faults import (
+    bend,
+    check_dates,
+    let_temperature,
+    let_wander,
+    reset_clocks,
+    strike,
+    switch_ntp,
+)
 from .faults.handle import each
 from .lab import Lab
 from .plan import ClockSetting, FaultPlan, PhasePlan
-from .units import NS_PER_S, format_duration, format_ppm
+from .timeline import setting_in_words
+from .units import NS_PER_S, format_duration
 
 LEAD_NS = 1_500_000_000
 """From asking for the buyers to their first arrival: time for their container to start."""
@@ -93,17 +102,22 @@ class PhaseRunner:
         reset_clocks(lab, [setting.node])
         bend(lab, setting.node, "set", setting.offset_ns)
         seen = bend(lab, setting.node, "drift", setting.drift_ppm)
+        if wander := setting.oscillator.wander:
+            seen = let_wander(lab, setting.node, wander)
+        if temperature := setting.oscillator.temperature:
+            seen = let_temperature(lab, setting.node, temperature)
         divergence_ns = int(seen["divergence_ns"][setting.node])
         self.emit(
             FaultInForce(
                 self.lab.now_ns(),
                 setting.node,
                 "clock",
-                f"{format_duration(setting.offset_ns)} {format_ppm(setting.drift_ppm)}",
+                setting_in_words(setting),
                 asked_ns,
                 int(seen["lab_ns"]),
                 divergence_ns,
                 phase.name,
+                seen["nodes"][setting.node]["models"],
             )
         )
 
@@ -128,7 +142,7 @@ class PhaseRunner:
                     f"phase {phase.name}: {worst_node} is still {format_duration(worst_ns)} from "
                     f"true time {format_duration(phase.settle.timeout_ns)} after NTP was switched "
                     f"on; the limit is {format_duration(limit_ns)}",
-                    hint="the logs of its chronyd tell why; settle.timeout gives it longer",
+                    hint="the logs of its NTP daemon tell why; settle.timeout gives it longer",
                 )
             self.lab.feed.wait(TICK_S)
         seconds = max(0, within_since_ns - switched_ns) / NS_PER_S
@@ -189,6 +203,7 @@ class PhaseRunner:
                 seen_ns,
                 struck.divergence_ns,
                 phase.name,
+                struck.oscillator,
             )
         )
 

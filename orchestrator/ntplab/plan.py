@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from .oscillator import STEADY, OscillatorPlan, StrobePlan, TemperaturePlan, WanderPlan
+
 APP_PORT = 8000
 
 Method = Literal["daemon", "network", "sources"]
@@ -22,6 +24,9 @@ class ClockPlan:
     offset_ns: int
     drift_ppm: float
     uptime_s: int
+    oscillator: OscillatorPlan = STEADY
+    seed: int = 0
+    """what its random walk is drawn from, unless a fault names another"""
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,29 @@ class FaultPlan:
     at_ns: int
     node: str
     kind: Literal[
-        "step", "offset", "drift", "freeze", "thaw", "date", "exec", "kill", "ntp-off", "ntp-on"
+        "step",
+        "offset",
+        "drift",
+        "wander",
+        "temperature",
+        "strobe",
+        "steady",
+        "freeze",
+        "thaw",
+        "date",
+        "exec",
+        "kill",
+        "ntp-off",
+        "ntp-on",
     ]
     by_ns: int | None = None
     """step: jump by this much"""
     offset_ns: int | None = None
     """offset: wall clock minus lab time afterwards"""
     drift_ppm: float | None = None
+    wander: WanderPlan | None = None
+    temperature: TemperaturePlan | None = None
+    strobe: StrobePlan | None = None
     date: str | None = None
     """date: the argument of `date -s`, UTC"""
     argv: tuple[str, ...] | None = None
@@ -125,6 +146,7 @@ class ClockSetting:
     node: str
     offset_ns: int
     drift_ppm: float
+    oscillator: OscillatorPlan = STEADY
 
 
 @dataclass(frozen=True)

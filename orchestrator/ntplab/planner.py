@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from .oscillator import StrobePlan, TemperaturePlan, WanderPlan
+from .oscillator_planner import SEED_BITS, oscillator_seed, plan_oscillator
 from .plan import (
     ClockPlan,
     ClockSetting,
@@ -26,7 +28,19 @@ from .plan import (
     SettlePlan,
     TimeServerPlan,
 )
-from .scenario.faults import Exec, Fault, NtpOff, NtpOn, SetDate, SetDrift, SetOffset, Step
+from .scenario.faults import (
+    Exec,
+    Fault,
+    NtpOff,
+    NtpOn,
+    SetDate,
+    SetDrift,
+    SetOffset,
+    SetTemperature,
+    SetWander,
+    Step,
+    Strobe,
+)
 from .scenario.models import Phase, Scenario
 from .scenario.nodes import DATABASE, MachineClock
 from .scenario.workload import LoadPattern, Races
@@ -34,8 +48,6 @@ from .units import NS_PER_S
 
 UPTIME_S_MIN = 3_600
 UPTIME_S_MAX = 400 * 86_400
-SEED_BITS = 53
-"""a phase's seed survives JSON readers that hold numbers as doubles"""
 
 
 def make_plan(scenario: Scenario) -> Plan:
@@ -50,7 +62,7 @@ def make_plan(scenario: Scenario) -> Plan:
         policy_params=_policy_params(scenario),
         servers=tuple(_servers(scenario, uptimes_s)),
         time_servers=tuple(
-            TimeServerPlan(t.name, _clock(t.clock, uptimes_s[t.name]), t.stratum)
+            TimeServerPlan(t.name, _clock(scenario, t.name, uptimes_s), t.stratum)
             for t in scenario.time_servers
         ),
         database=_database(scenario, uptimes_s),
@@ -91,8 +103,11 @@ def _draw_uptime_s(seed: str, taken: Iterable[int]) -> int:
             return uptime_s
 
 
-def _clock(clock: MachineClock, uptime_s: int) -> ClockPlan:
-    return ClockPlan(clock.offset, clock.drift, uptime_s)
+def _clock(scenario: Scenario, name: str, uptimes_s: dict[str, int]) -> ClockPlan:
+    clock = _machines(scenario)[name]
+    seed = oscillator_seed(scenario.seed, name)
+    oscillator = plan_oscillator(clock, seed)
+    return ClockPlan(clock.offset, clock.drift, uptimes_s[name], oscillator, seed)
 
 
 def _servers(scenario: Scenario, uptimes_s: dict[str, int]) -> Iterator[ServerPlan]:
@@ -101,8 +116,8 @@ def _servers(scenario: Scenario, uptimes_s: dict[str, int]) -> Iterator[ServerPl
         sources = everybody if server.ntp.sources is None else server.ntp.sources
         yield ServerPlan(
             name=server.name,
-            clock=_clock(server.clock, uptimes_s[server.name]),
-            daemon=server.ntp.daemon,
+            clock=_clock(scenario, server.name, uptimes_s),
+            daemon=server.ntp.daemon or scenario.ntp.daemon,
             sources=sources,
             ntp_options=server.ntp.options,
             ntp_at_start=_ntp_at_start(scenario, server.name),
@@ -114,7 +129,7 @@ def _database(scenario: Scenario, uptimes_s: dict[str, int]) -> DatabasePlan:
     ntp = scenario.database.ntp
     return DatabasePlan(
         name=DATABASE,
-        clock=_clock(scenario.database.clock, uptimes_s[DATABASE]),
+        clock=_clock(scenario, DATABASE, uptimes_s),
         ntp=ntp,
         sources=tuple(t.name for t in scenario.time_servers) if ntp else (),
         ntp_at_start=ntp and _ntp_at_start(scenario, DATABASE),
@@ -194,7 +209,8 @@ def _switched(scenario: Scenario, phase: Phase) -> tuple[str, ...]:
 def _settings(scenario: Scenario, clocks: str) -> Iterator[ClockSetting]:
     for name, clock in _machines(scenario).items():
         if clocks == "skewed":
-            yield ClockSetting(name, clock.offset, clock.drift)
+            seed = oscillator_seed(scenario.seed, name)
+            yield ClockSetting(name, clock.offset, clock.drift, plan_oscillator(clock, seed))
         elif clocks == "true":
             yield ClockSetting(name, 0, 0.0)
 
@@ -248,6 +264,13 @@ def _fault(fault: Fault) -> FaultPlan:
             return replace(plan, offset_ns=fault.value)
         case SetDrift():
             return replace(plan, drift_ppm=fault.value)
+        case SetWander():
+            return replace(plan, wander=WanderPlan(fault.value, fault.seed))
+        case SetTemperature():
+            model = TemperaturePlan(fault.value, fault.period, fault.phase)
+            return replace(plan, temperature=model)
+        case Strobe():
+            return replace(plan, strobe=StrobePlan(fault.value, fault.period, fault.lasts))
         case SetDate():
             return replace(plan, date=fault.value)
         case Exec():

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import __version__
+from .daemons import CHRONY, DAEMONS
 from .evidence import Manifest, ManifestNode, ManifestPhase, Skew
 from .lab import Lab
 from .paths import REPO_DIR
+from .topology import NodeSpec
 
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 TOOLS = ("docker", "pydantic", "pyarrow", "Jinja2")
@@ -70,9 +72,26 @@ def _nodes(lab: Lab, namespaces: Mapping[str, str]) -> list[ManifestNode]:
                 time_namespace_reason=state.removeprefix("off").lstrip(": "),
                 image=spec.image,
                 image_digest=lab.driver.image_id(spec.image) or "",
+                **_ntp(lab, spec, up=bool(namespaces)),
             )
         )
     return nodes
+
+
+def _ntp(lab: Lab, spec: NodeSpec, *, up: bool) -> dict[str, str]:
+    """Which NTP daemon steers a node; its version once the node is `up` and can be asked."""
+    plan = lab.plan
+    daemons = {server.name: server.daemon for server in plan.servers}
+    daemons |= {server.name: CHRONY.name for server in plan.time_servers}
+    if plan.database.ntp:
+        daemons[plan.database.name] = CHRONY.name
+    if spec.name not in daemons:
+        return {}
+    daemon = DAEMONS[daemons[spec.name]]
+    asked = ["dpkg-query", "--show", "--showformat", "${Version}", daemon.package]
+    answer = lab.handle.exec(spec.name, asked) if up else None
+    version = answer.stdout.strip() if answer and answer.ok else ""
+    return {"ntp_daemon": daemon.name, "ntp_version": version}
 
 
 def raw_offsets_ns(manifest: Manifest) -> dict[str, int]:

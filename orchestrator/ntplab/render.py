@@ -12,25 +12,29 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from .daemons import CHRONY, DAEMONS, Daemon
 from .plan import Plan
 from .scenario.nodes import OBSERVER
 from .topology import OBSERVER_CONFIG_PATH, observer_config
 from .units import NS_PER_S
 
-CHRONY_CONF_PATH = "/etc/chrony/chrony.conf"
+Files = dict[str, str]
+"""path in the container -> text"""
 
 
-def render_chrony(plan: Plan) -> dict[str, str]:
-    """chrony.conf of every node that has an NTP daemon, by node name."""
-    confs = {
-        node.name: _chrony_conf(plan, node.name, stratum=node.stratum) for node in plan.time_servers
+def render_daemons(plan: Plan) -> dict[str, Files]:
+    """What the NTP daemon of every node reads, by node name."""
+    files = {
+        node.name: _files(CHRONY, plan, node.name, stratum=node.stratum)
+        for node in plan.time_servers
     }
     if plan.database.ntp:
         name = plan.database.name
-        confs[name] = _chrony_conf(plan, name, plan.database.sources)
+        files[name] = _files(CHRONY, plan, name, plan.database.sources)
     for server in plan.servers:
-        confs[server.name] = _chrony_conf(plan, server.name, server.sources, server.ntp_options)
-    return confs
+        daemon = DAEMONS[server.daemon]
+        files[server.name] = _files(daemon, plan, server.name, server.sources, server.ntp_options)
+    return files
 
 
 def render_files(plan: Plan) -> dict[str, dict[str, bytes]]:
@@ -38,34 +42,41 @@ def render_files(plan: Plan) -> dict[str, dict[str, bytes]]:
 
     Secrets and load.json are not among them: `run.py` makes those.
     """
-    files = {node: {CHRONY_CONF_PATH: text.encode()} for node, text in render_chrony(plan).items()}
+    files = {
+        node: {path: text.encode() for path, text in texts.items()}
+        for node, texts in render_daemons(plan).items()
+    }
     config = json.dumps(observer_config(plan), indent=2) + "\n"
     return {OBSERVER: {OBSERVER_CONFIG_PATH: config.encode()}, **files}
 
 
-def _chrony_conf(
+def _files(
+    daemon: Daemon,
     plan: Plan,
     node: str,
     sources: Sequence[str] = (),
     options: Sequence[str] = (),
     stratum: int | None = None,
-) -> str:
-    return (
-        _templates()
-        .get_template("chrony.conf.j2")
+) -> Files:
+    # The lab-wide lines are chronyd's language, so no other daemon gets them.
+    common = plan.ntp.options if daemon is CHRONY else ()
+    return {
+        path: _templates()
+        .get_template(template)
         .render(
             node=node,
             sources=sources,
             stratum=stratum,
             ntp=plan.ntp,
-            options=(*plan.ntp.options, *options),
+            options=(*common, *options),
         )
-    )
+        for template, path in daemon.files
+    }
 
 
 @cache
 def _templates() -> Environment:
-    # chrony.conf is no markup, so nothing is escaped; every value was validated as one line.
+    # These files are no markup, so nothing is escaped; every value was validated as one line.
     environment = Environment(
         loader=PackageLoader("ntplab"),
         undefined=StrictUndefined,
@@ -75,9 +86,15 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["seconds"] = _seconds
+    environment.filters["clamp"] = _clamp
     return environment
 
 
 def _seconds(value_ns: int) -> str:
     """Seconds in plain decimal notation: chrony reads no exponents."""
     return f"{(Decimal(value_ns) / NS_PER_S).normalize():f}"
+
+
+def _clamp(value: int, low: int, high: int) -> int:
+    """The nearest that the daemon can be asked for."""
+    return max(low, min(value, high))

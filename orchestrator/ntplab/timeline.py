@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .plan import FaultPlan, LoadPlan, PhasePlan, Plan
+from .plan import ClockSetting, FaultPlan, LoadPlan, PhasePlan, Plan
 from .units import NS_PER_S, format_duration, format_ppm, format_rate
 
 # What a run takes beside its phases, seen on two cores with the images built.
@@ -48,7 +48,7 @@ def _phase(phase: PhasePlan) -> Iterator[tuple[int, str, str, str]]:
     if phase.ntp == "off":
         yield 0, "ntp off", nodes, f"by {phase.method}"
     for clock in phase.set_clocks:
-        value = f"{format_duration(clock.offset_ns)} {format_ppm(clock.drift_ppm)}"
+        value = setting_in_words(clock)
         yield 0, "set clock", clock.node, value
     if phase.ntp == "on":
         yield 0, "ntp on", nodes, f"by {phase.method}"
@@ -61,6 +61,12 @@ def _phase(phase: PhasePlan) -> Iterator[tuple[int, str, str, str]]:
     for fault in phase.faults:
         yield fault.at_ns, fault.kind, fault.node, _fault(fault)
     yield phase.duration_ns, "end", "", ""
+
+
+def setting_in_words(clock: ClockSetting) -> str:
+    """What a clock is set to: its offset, its drift, what else its oscillator does."""
+    words = f"{format_duration(clock.offset_ns)} {format_ppm(clock.drift_ppm)}"
+    return ", ".join(filter(None, [words, clock.oscillator.words()]))
 
 
 def _load(load: LoadPlan) -> str:
@@ -78,6 +84,9 @@ def _fault(fault: FaultPlan) -> str:
         return format_duration(fault.offset_ns)
     if fault.drift_ppm is not None:
         return format_ppm(fault.drift_ppm)
+    for model in (fault.wander, fault.temperature, fault.strobe):
+        if model is not None:
+            return model.words().removeprefix(f"{fault.kind} ")
     if fault.method is not None:
         return f"by {fault.method}"
     return fault.date or " ".join(fault.argv or ())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from .daemons import CHRONY, DAEMONS, OPTIONAL_IMAGES, Daemon
 from .plan import APP_PORT, ClockPlan, PhasePlan, Plan, ServerPlan, TimeServerPlan
 from .scenario.nodes import OBSERVER
 
@@ -97,7 +98,7 @@ PAGES_DIR = "/clocks"
 OBSERVER_CONFIG_PATH = "/etc/ntplab/observer.json"
 PASSWORD_PATH = "/etc/ntplab/secrets/db_password"
 LOAD_PATH = "/etc/ntplab/load.json"
-NTP_SERVICE = "chronyd"
+CORE_IMAGES = ("observer", "timeserver", "postgres", "booking", "buyers")
 
 
 def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topology:
@@ -120,6 +121,17 @@ def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topol
     )
 
 
+def images_of(plan: Plan | None, images: str = "ntplab") -> tuple[str, ...]:
+    """The images that labs of `plan` are made from; without a plan, those of ordinary labs."""
+    used = {DAEMONS[server.daemon].image for server in plan.servers} if plan else set()
+    return tuple(f"{images}/{name}" for name in (*CORE_IMAGES, *sorted(used - set(CORE_IMAGES))))
+
+
+def is_optional(image: str) -> bool:
+    """Whether only some scenarios need `image`."""
+    return image.rpartition("/")[2] in OPTIONAL_IMAGES
+
+
 def buyers(phase: PhasePlan, lab: str, anchor_ns: int, images: str = "ntplab") -> NodeSpec:
     """The container that plays the load of one phase; its load.json goes to `LOAD_PATH`."""
     return NodeSpec(
@@ -134,11 +146,12 @@ def buyers(phase: PhasePlan, lab: str, anchor_ns: int, images: str = "ntplab") -
 def observer_config(plan: Plan) -> dict[str, Any]:
     """The observer's observer.json: every clock, how it begins, whose NTP is asked for beliefs.
 
-    Time servers are not asked: chronyd without a source believes itself.
+    Time servers are not asked: chronyd without a source believes itself. Nor are daemons that
+    tell nobody what they believe.
     """
-    steerable = {server.name for server in plan.servers}
+    asked = {s.name: s.daemon for s in plan.servers if DAEMONS[s.daemon].tells_belief}
     if plan.database.ntp:
-        steerable.add(plan.database.name)
+        asked[plan.database.name] = CHRONY.name
     return {
         "sample_hz": plan.sampling.clock_hz,
         "belief_hz": plan.sampling.belief_hz,
@@ -146,8 +159,14 @@ def observer_config(plan: Plan) -> dict[str, Any]:
             {
                 "name": name,
                 "page": f"{PAGES_DIR}/{name}/page",
-                "ntp": name if name in steerable else None,
-                "initial": {"offset_ns": clock.offset_ns, "drift_ppm": clock.drift_ppm},
+                "ntp": name if name in asked else None,
+                **({"daemon": asked[name]} if asked.get(name, CHRONY.name) != CHRONY.name else {}),
+                "seed": clock.seed,
+                "initial": {
+                    "offset_ns": clock.offset_ns,
+                    "drift_ppm": clock.drift_ppm,
+                    **clock.oscillator.observer_json(),
+                },
             }
             for name, clock in plan.clocks.items()
         ],
@@ -194,19 +213,24 @@ class _Maker:
     def database(self) -> NodeSpec:
         database = self.plan.database
         networks = (APP_NETWORK, TIME_NETWORK) if database.ntp else (APP_NETWORK,)
-        environment = {"NTPLAB_MAP": "user", **_services_down(database.ntp_at_start)}
+        environment = {"NTPLAB_MAP": "user", **_services_down(CHRONY, database.ntp_at_start)}
         return self._machine(
             database.name, "database", "postgres", networks, database.clock, environment
         )
 
     def server(self, server: ServerPlan) -> NodeSpec:
+        daemon = DAEMONS[server.daemon]
         node = self._machine(
             server.name,
             "server",
-            "booking",
+            daemon.image,
             (APP_NETWORK, TIME_NETWORK),
             server.clock,
-            {**self._booking(server.name), **_services_down(server.ntp_at_start)},
+            {
+                "NTPLAB_MAP": daemon.user,
+                **self._booking(server.name),
+                **_services_down(daemon, server.ntp_at_start),
+            },
         )
         if server.port is None:
             return node
@@ -251,5 +275,5 @@ class _Maker:
         )
 
 
-def _services_down(ntp_at_start: bool) -> dict[str, str]:
-    return {} if ntp_at_start else {"NTPLAB_SERVICES_DOWN": NTP_SERVICE}
+def _services_down(daemon: Daemon, ntp_at_start: bool) -> dict[str, str]:
+    return {} if ntp_at_start else {"NTPLAB_SERVICES_DOWN": daemon.service}

@@ -20,11 +20,16 @@ from pathlib import Path
 import clockpage
 import pytest
 from clockpage import ClockPage
+from hypothesis import settings
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = REPO / "images" / "vclock"
 NOBODY = 65534
 RUN_LIMIT_S = 60
+
+# How long an example may take says something of the machine only.
+settings.register_profile("clock", deadline=None)
+settings.load_profile("clock")
 
 
 @pytest.fixture(scope="session")

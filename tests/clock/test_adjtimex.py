@@ -32,9 +32,10 @@ from clockpage import (
     TIME_OK,
     ClockPage,
 )
-from conftest import NOBODY, Preloaded
 from hypothesis import given
 from hypothesis import strategies as st
+
+from conftest import NOBODY, Preloaded
 
 RAW_NS = 1_000 * NS_PER_S
 WALL_NS = 1_700_000_000 * NS_PER_S

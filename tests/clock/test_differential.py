@@ -19,6 +19,7 @@ import pytest
 from clockpage import ClockPage
 from clockruns import Comparison
 from clockscripts import Generator, Script, corners
+
 from conftest import REPO
 
 SOURCE = REPO / "tests" / "clock" / "uml" / "clockscript.c"

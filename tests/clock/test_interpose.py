@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from clockpage import ADJ_FREQUENCY, ADJ_STATUS, ADJ_TAI, NOW, NS_PER_S, ClockPage
+
 from conftest import NOBODY, Preloaded
 
 SECOND_NS = NS_PER_S

@@ -22,10 +22,12 @@ from clockpage import (
     NS_PER_S,
     STA_PLL,
     ClockPage,
+    opened,
 )
-from conftest import SOURCES
 from hypothesis import given
 from hypothesis import strategies as st
+
+from conftest import SOURCES
 
 RAW_NS = 1_000 * NS_PER_S
 WALL_NS = 1_700_000_000 * NS_PER_S + 123_456_789
@@ -141,11 +143,11 @@ int64_t reach(const struct vclock *c, int64_t raw, int64_t wall);
 int64_t
 tell(const struct vclock *c, int64_t raw, int64_t offset)
 {
-  struct timespec parts, offset_parts, ts;
+  struct timespec ts, offset_parts;
 
-  model_split(raw + offset, &parts);
+  model_split(raw + offset, &ts);
   model_split(offset, &offset_parts);
-  page_tell(c->page, &parts, &offset_parts, &ts);
+  page_tell(c->page, &offset_parts, &ts);
   return ts.tv_nsec < 0 || ts.tv_nsec >= NS_PER_S ? -1 : ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
@@ -230,6 +232,32 @@ def test_the_fast_reading_is_the_exact_one(
     for after_ns, offset_ns in readings:
         for at_ns in (raw_ns + after_ns, raw_ns + after_ns % NS_PER_S, RAW_NS + after_ns % 100):
             assert tell(page.handle, at_ns, offset_ns) == page.read(at_ns)
+
+
+@given(
+    st.lists(st.tuples(short_spans, changes), max_size=6),
+    st.lists(st.integers(-NS_PER_S, 5 * NS_PER_S), min_size=1, max_size=8),
+)
+def test_a_reading_does_not_depend_on_earlier_ones(
+    new_page: NewPage, tell: Function, steps: list[tuple[int, tuple[str, int]]], after: list[int]
+) -> None:
+    page = new_page(RAW_NS, WALL_NS)
+    raw_ns = RAW_NS + NS_PER_S
+    for span_ns, change in steps:
+        raw_ns += span_ns
+        apply(page, raw_ns, change)
+        assert page.read(raw_ns + NS_PER_S) == tell(page.handle, raw_ns + NS_PER_S, 0)
+    # The second reading of a second finds what the first has left behind.
+    seen = [
+        (at_ns, read_ns)
+        for after_ns in after
+        for at_ns in (raw_ns + after_ns, raw_ns + after_ns + 1)
+        for read_ns in (page.read(at_ns), tell(page.handle, at_ns, 0))
+    ]
+    for at_ns, read_ns in seen:
+        # What was found on another mapping counts for nothing.
+        with opened(ClockPage(page.library, page.path)) as fresh:
+            assert fresh.read(at_ns) == read_ns
 
 
 def test_a_frozen_clock_stands_still_and_goes_on_from_there(new_page: NewPage) -> None:

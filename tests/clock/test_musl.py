@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from clockpage import ADJ_TAI, NOW, NS_PER_S, ClockPage
-from conftest import SOURCES, Preloaded
 from test_robustness import MAX_READING_NS, STORM_READER, STORM_WRITER, SURVIVOR, begin
+
+from conftest import SOURCES, Preloaded
 
 SEED = 20_261_122
 STORM_S = 4.0

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from clockpage import NOW, NS_PER_S, ClockPage
+
 from conftest import Preloaded
 
 SLACK_NS = 100_000

@@ -1,4 +1,4 @@
-"""Pages that are damaged or taken away, processes of every kind, and a storm of writers.
+"""Pages that are damaged or taken away, and a storm of writers.
 
 The storm lasts CLOCK_STORM_S seconds, 5 by default.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from clockpage import NOW, NS_PER_S, ClockPage
+
 from conftest import Preloaded
 
 STORM_S = float(os.environ.get("CLOCK_STORM_S", "5"))
@@ -290,116 +291,3 @@ def test_other_faults_of_that_kind_still_end_the_program(
     assert preloaded.run("/usr/bin/env", "python3", "-c", source).returncode == -signal.SIGBUS
     source = "import os, signal; os.kill(os.getpid(), signal.SIGBUS)"
     assert preloaded.run("/usr/bin/env", "python3", "-c", source).returncode == -signal.SIGBUS
-
-
-# Tells the time in a child of every kind, in a library that is loaded late, and in the
-# constructor of one.
-FAMILY = """
-#include <dlfcn.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static void
-tell(const char *who)
-{
-  struct timespec ts;
-
-  clock_gettime(CLOCK_REALTIME, &ts);
-  printf("%s %lld%09ld\\n", who, (long long)ts.tv_sec, ts.tv_nsec);
-  fflush(stdout);
-}
-
-int
-main(int argc, char **argv)
-{
-  char *again[] = {argv[0], "spawned", NULL};
-  struct timespec ts;
-  void *library;
-  pid_t pid;
-
-  if (argc == 2 && strcmp(argv[1], "spawned") == 0) {
-    tell("spawn");
-    return 0;
-  }
-
-  tell("main");
-  if (fork() == 0) {
-    if (fork() == 0) {
-      tell("fork-fork");
-      _exit(0);
-    }
-    wait(NULL);
-    tell("fork");
-    _exit(0);
-  }
-  wait(NULL);
-
-  pid = vfork();
-  if (pid == 0) {
-    clock_gettime(CLOCK_REALTIME, &ts);
-    _exit(ts.tv_sec < 1 ? 1 : 0);
-  }
-  waitpid(pid, NULL, 0);
-  tell("vfork");
-
-  if (vfork() == 0) {
-    execl(argv[0], argv[0], "spawned", (char *)NULL);
-    _exit(1);
-  }
-  wait(NULL);
-
-  posix_spawn(&pid, argv[0], NULL, NULL, again, (char *[]){getenv("CLOCK_PRELOAD"),
-              getenv("CLOCK_PAGE"), NULL});
-  waitpid(pid, NULL, 0);
-
-  library = dlopen(argv[1], RTLD_NOW);
-  if (!library)
-    return 3;
-  printf("dlopen %lld\\n", ((long long (*)(void))dlsym(library, "tell_early"))());
-  return 0;
-}
-"""
-
-LATE = """
-#include <time.h>
-
-static struct timespec early;
-
-static void __attribute__((constructor))
-read_early(void)
-{
-  clock_gettime(CLOCK_REALTIME, &early);
-}
-
-long long tell_early(void);
-
-long long
-tell_early(void)
-{
-  return early.tv_sec * 1000000000LL + early.tv_nsec;
-}
-"""
-
-
-def test_processes_of_every_kind_see_the_clock(
-    preloaded: Preloaded, live_page: ClockPage, compile_c: Compile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = compile_c("family", FAMILY, "-ldl")
-    late = compile_c("late.so", LATE, "-shared", "-fPIC")
-    environment = preloaded.environment()
-    monkeypatch.setenv("CLOCK_PRELOAD", "LD_PRELOAD=" + environment["LD_PRELOAD"])
-    monkeypatch.setenv("CLOCK_PAGE", "VCLOCK_PAGE=" + environment["VCLOCK_PAGE"])
-    before_ns = live_page.read_now()
-    done = preloaded.run(program, late)
-    after_ns = live_page.read_now()
-    assert done.returncode == 0, done.stderr
-    told = [line.split() for line in done.stdout.splitlines()]
-    names = ["main", "fork-fork", "fork", "vfork", "spawn", "spawn", "dlopen"]
-    assert [name for name, _ in told] == names
-    for name, ns in told:
-        assert before_ns <= int(ns) <= after_ns, name

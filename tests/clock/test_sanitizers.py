@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from clockpage import ClockPage
-from conftest import SOURCES
 from test_robustness import SURVIVOR
+
+from conftest import SOURCES
 
 HERE = Path(__file__).parent
 STRESS_MS = int(1_000 * float(os.environ.get("CLOCK_STRESS_S", "3")))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from clockpage import ClockPage
+
 from conftest import Preloaded
 
 PROLOGUE = r"""

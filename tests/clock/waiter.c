@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +27,9 @@
 #define NS 1000000000LL
 
 /* musl comes without the kernel's headers */
+#define FUTEX_LOCK_PI 6
 #define FUTEX_WAIT_BITSET 9
+#define FUTEX_LOCK_PI2 13
 #define FUTEX_PRIVATE_FLAG 128
 #define FUTEX_CLOCK_REALTIME 256
 #define FUTEX_BITSET_MATCH_ANY 0xffffffff
@@ -390,6 +393,101 @@ wait_futex_mono(void)
                         FUTEX_BITSET_MATCH_ANY));
 }
 
+/* A lock of the thread that began */
+
+static uint32_t pi_lock;
+
+static int
+lock_pi(int operation)
+{
+  return failed(syscall(SYS_futex, &pi_lock, operation | FUTEX_PRIVATE_FLAG, 0, &until, NULL, 0));
+}
+
+static int
+wait_lock_pi(void)
+{
+  return lock_pi(FUTEX_LOCK_PI);
+}
+
+static int
+wait_lock_pi2(void)
+{
+  return lock_pi(FUTEX_LOCK_PI2 | FUTEX_CLOCK_REALTIME);
+}
+
+static int
+wait_lock_pi2_mono(void)
+{
+  return lock_pi(FUTEX_LOCK_PI2);
+}
+
+/* ================================================== */
+
+static int
+wait_timerfd_readv(void)
+{
+  struct itimerspec its = {.it_value = until};
+  int fd = timerfd_create(CLOCK_REALTIME, 0);
+  uint32_t half[2] = {0, 0};
+  struct iovec parts[] = {{&half[0], 4}, {&half[1], 4}};
+
+  if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &its, NULL) < 0)
+    return errno;
+  if (readv(fd, parts, 2) < 0)
+    return errno;
+  return half[0] + half[1] == 1 ? 0 : EOVERFLOW;
+}
+
+static int
+wait_timerfd_read_syscall(void)
+{
+  struct itimerspec its = {.it_value = until};
+  int fd = timerfd_create(CLOCK_REALTIME, 0);
+  uint64_t n = 0;
+
+  if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &its, NULL) < 0)
+    return errno;
+  return failed(syscall(SYS_read, fd, &n, sizeof n));
+}
+
+/* ================================================== */
+
+static void *
+last_for_ever(void *arg)
+{
+  pause();
+  return arg;
+}
+
+static pthread_t
+start_endless(void)
+{
+  pthread_t thread;
+
+  pthread_create(&thread, NULL, last_for_ever, NULL);
+  return thread;
+}
+
+static int
+wait_join(void)
+{
+  return pthread_timedjoin_np(start_endless(), NULL, &until);
+}
+
+#ifdef __GLIBC__
+static int
+wait_join_clock(void)
+{
+  return pthread_clockjoin_np(start_endless(), NULL, CLOCK_REALTIME, &until);
+}
+
+static int
+wait_join_mono(void)
+{
+  return pthread_clockjoin_np(start_endless(), NULL, CLOCK_MONOTONIC, &until);
+}
+#endif
+
 /* ================================================== */
 
 static const struct way {
@@ -414,7 +512,11 @@ static const struct way {
   {"mutex-mono", wait_mutex_mono, 1}, {"rdlock-clock", wait_rdlock_clock, 2},
   {"wrlock-clock", wait_wrlock_clock, 2}, {"sem-clock", wait_sem_clock, 0},
   {"sem-mono", wait_sem_mono, 0},
+  {"join-clock", wait_join_clock, 0}, {"join-mono", wait_join_mono, 0},
 #endif
+  {"join", wait_join, 0}, {"lock-pi", wait_lock_pi, 0}, {"lock-pi2", wait_lock_pi2, 0},
+  {"lock-pi2-mono", wait_lock_pi2_mono, 0}, {"timerfd-cancel-readv", wait_timerfd_readv, 0},
+  {"timerfd-cancel-syscall", wait_timerfd_read_syscall, 0},
   {"mq-receive", wait_mq_receive, 0}, {"mq-send", wait_mq_send, 0},
   {"futex", wait_futex, 0}, {"futex-mono", wait_futex_mono, 0},
 };
@@ -464,6 +566,8 @@ main(int argc, char **argv)
     pthread_mutex_lock(&mutex);
   if (way->held == 2)
     pthread_rwlock_wrlock(&rwlock);
+
+  pi_lock = syscall(SYS_gettid);
 
   raw = now(CLOCK_MONOTONIC_RAW);
   wall = now(CLOCK_REALTIME);

@@ -8,12 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from .conftest_programs import Host, programs_machine
 from .kit import SCENARIOS, Cli, StandingLab, free_port
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def programs_host() -> Iterator[Host]:
+    """A machine with programs that time matters to, started once for all tests of them."""
+    with programs_machine() as host:
+        yield host
 
 
 @pytest.fixture(scope="module")

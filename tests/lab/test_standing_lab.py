@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from observer.oscillator import SCALED_PER_PPM, Temperature, Wander
+
 from .kit import ENTER, Cli, StandingLab, labelled, wait_for
 
 SERVERS = ("paris", "lyon", "marseille")
@@ -74,6 +76,15 @@ def test_date_set_inside_one_node_moves_that_clock_only(standing: StandingLab) -
 
 def test_exec_passes_exit_codes(standing: StandingLab) -> None:
     standing("exec", "paris", "--", "sh", "-c", "exit 7", exit_code=7)
+
+
+def test_exec_warns_of_programs_that_the_clock_does_not_reach(standing: StandingLab) -> None:
+    said = standing("exec", "paris", "--", "tini-static", "--version")
+    assert "warning: /usr/bin/tini-static is linked statically" in said
+    assert "it sees the host's clock" in said
+    assert "tini version" in said
+    assert "warning" not in standing("exec", "paris", "--", "date")
+    assert "warning" not in standing("exec", "observer", "--", "tini-static", "--version")
 
 
 def test_clocks_bend_by_hand(standing: StandingLab) -> None:
@@ -195,3 +206,60 @@ def test_a_taken_port_is_named_and_nothing_is_left(standing: StandingLab, cli: C
     assert f"port {standing.port} of 127.0.0.1 is already taken" in done.stderr
     assert "hint:" in done.stderr
     assert labelled("test-taken") == []
+
+
+def test_an_oscillator_wanders_as_its_seed_says_until_it_is_steadied(
+    standing: StandingLab,
+) -> None:
+    node = "paris"
+    standing.verb("clock", "reset", node)
+    standing.verb("clock", "temperature", node, "20ppm", "--period", "30s")
+    said = standing.verb("clock", "wander", node, "5ppm", "--seed", "7")
+    assert "wander 5ppm/√s, temperature ±20ppm/30s" in said
+
+    def as_the_models_say() -> bool:
+        shown = standing.cli.json("clock", "show", node, "--lab", standing.name)
+        clock, lab_ns = shown["nodes"][node], shown["read_lab_ns"]
+        models = Wander(**clock["models"]["wander"]), Temperature(**clock["models"]["temperature"])
+        # Read in the very instant in which a step ends, it is another step's.
+        expected = sum(model.scaled(lab_ns) for model in models) / SCALED_PER_PPM
+        return bool(clock["drift_ppm"] == expected != 0)
+
+    wait_for("the frequency of wander and temperature", as_the_models_say)
+    status = standing.cli.json("status", "--lab", standing.name)["nodes"]
+    assert next(n for n in status if n["node"] == node)["oscillator"]["wander"]["seed"] == 7
+    standing.verb("clock", "steady", node)
+    assert "wander" not in standing.verb("clock", "show", node)
+    standing.verb("clock", "reset", node)
+    assert standing.divergence_s(node) == 0
+
+
+def test_a_strobed_clock_is_seen_on_both_sides_by_its_own_programs(standing: StandingLab) -> None:
+    node = "paris"
+    standing.verb("clock", "strobe", node, "1h", "--period", "1s")
+
+    def off_s() -> float:
+        return round(standing.date_s(node) - time.time(), -2)
+
+    for expected_s in (3600, 0, 3600):
+        wait_for(f"{node} {expected_s} s off", lambda: off_s() == expected_s)  # noqa: B023
+    standing.verb("clock", "strobe", node, "0s")
+    assert standing.divergence_s(node) == 0
+
+
+def test_chronyd_steers_an_oscillator_that_wanders(standing: StandingLab) -> None:
+    node = "lyon"
+    standing.verb("ntp", "off", node)
+    standing.verb("clock", "reset", node)
+    standing.verb("clock", "wander", node, "10ppm", "--seed", "1")
+    standing.verb("clock", "step", node, "50ms")
+    standing.verb("ntp", "on", node)
+    wait_for("lyon within 1 ms", lambda: abs(standing.divergence_s(node)) < 1e-3)
+    shown = standing.cli.json("clock", "show", node, "--lab", standing.name)["nodes"][node]
+    assert shown["frequency_ppm"] != 0
+    assert shown["models"]["wander"]["per_second_ppm"] == 10  # the daemon took nothing of it away
+    standing.verb("ntp", "off", node)
+    standing.verb("clock", "reset", node)
+    shown = standing.cli.json("clock", "show", node, "--lab", standing.name)["nodes"][node]
+    assert (shown["divergence_ns"], shown["drift_ppm"], shown["frequency_ppm"]) == (0, 0, 0)
+    standing.verb("clock", "set", node, "-5s")

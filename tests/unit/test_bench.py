@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntplab.bench import BENCHMARKS, Bench, Figure, Outcome, Skipped, document, measure, unknown
+from ntplab.bench import (
+    BENCHMARKS,
+    SETS,
+    Bench,
+    Figure,
+    Outcome,
+    Skipped,
+    document,
+    measure,
+    named,
+    unknown,
+)
 from ntplab.bench.catalog import GROUPS, Group
 from ntplab.bench.figures import against_limit, compare, rounded
 from ntplab.bench.machine import describe_machine, processor
@@ -45,6 +56,18 @@ def test_a_figure_is_of_medians_and_outliers_do_not_move_it(
         worse = sorted(ours)
         worse[-1] *= 1000
         assert compare("a", worse, other, "native", "ns", 1.4) == found
+
+
+def test_the_ratio_of_pairs_is_that_of_measurements_that_met_the_same_machine() -> None:
+    # The machine was three times as slow for the last two pairs.
+    ours, other = [11.0, 11.0, 11.0, 33.0, 33.0], [10.0, 10.0, 30.0, 30.0, 30.0]
+    plain = compare("a", ours, other, "native", "ns", 1.15)
+    paired = compare("a", ours, other, "native", "ns", 1.15, paired=True)
+    assert (plain.ours, plain.other) == (paired.ours, paired.other) == (11.0, 30.0)
+    assert plain.ratio == pytest.approx(11 / 30)
+    assert paired.ratio == pytest.approx(1.1)
+    assert paired.met is True
+    assert json.loads(json.dumps(document({}, [paired])))["benchmarks"][0]["ratio"] == 1.1
 
 
 def test_measurements_that_were_not_taken_in_turn_are_refused() -> None:
@@ -85,7 +108,8 @@ def test_the_document_has_the_shape_of_the_interface() -> None:
             {"name": "b", "skipped": "no libfaketime"},
         ],
     }  # fmt: skip
-    assert set(found["benchmarks"][0]) == {f.name for f in fields(Figure)} | {"ratio"}
+    told = {f.name for f in fields(Figure)} - {"of_pairs"} | {"ratio"}
+    assert set(found["benchmarks"][0]) == told
 
 
 @given(st.floats(1e-9, 1e12))
@@ -113,6 +137,14 @@ def test_a_processor_without_a_name(tmp_path: Path) -> None:
 def test_every_name_is_of_one_benchmark_only() -> None:
     assert len(BENCHMARKS) == sum(len(group.about) for group in GROUPS)
     assert unknown(["clock_gettime", "nonsense"]) == ["nonsense"]
+
+
+def test_a_set_names_its_benchmarks() -> None:
+    assert not set(SETS) & set(BENCHMARKS)
+    wanted = named(["clock", "demo_seconds"])
+    assert wanted == {*SETS["clock"], "demo_seconds"}
+    assert wanted >= {"clock_gettime", "python_time", "pgbench_select", "chrony_error_added"}
+    assert unknown(sorted(named(["clock", "nonsense"]))) == ["nonsense"]
 
 
 def gives(*outcomes: Outcome, then: Exception | None = None) -> Group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from itertools import count
@@ -14,15 +15,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ntplab
 from booking.policies.unique import RESERVE
-from ntplab.bench import Bench, Figure, Skipped, bring_up, convergence, generator, reading
+from ntplab.bench import (
+    Bench,
+    Figure,
+    Skipped,
+    bring_up,
+    clockpages,
+    convergence,
+    database,
+    discipline,
+    generator,
+    reading,
+)
 from ntplab.bench.labs import plan_of, standing
+from ntplab.bench.measuring import CannotMeasure
 from ntplab.bench.samples import ClockSamples, seconds_until_within, worst_p99_us
 from ntplab.bench.throughput import PARAMETERS, parse_tps, pgbench_script
+from ntplab.driver.base import ExecResult
 from ntplab.driver.fake import FakeDriver
 from ntplab.errors import LabError, NodeError
 from ntplab.units import NS_PER_S
 
+PACKAGE = Path(ntplab.__file__).parent
 MS = 1_000_000
 LIMIT_NS = MS
 
@@ -129,24 +145,156 @@ needs_compiler = pytest.mark.skipif(
 def test_reading_is_measured_natively_and_virtually(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "RUNS", 1)
+    monkeypatch.setattr(reading, "RUNS", 2)
     monkeypatch.setattr(reading, "CALLS", 20)
     monkeypatch.setattr(reading, "find_libfaketime", lambda: None)
     setting = Bench(FakeDriver, tmp_path, lambda _words: None, frozenset(reading.ABOUT))
-    native, *others = list(reading.measure(setting))
-    assert isinstance(native, Figure)
-    assert native.ours > 0
-    assert native.other > 0
-    assert [type(other) for other in others] == [Skipped, Skipped]
-    assert "package faketime" in str(others)
+    found = {outcome.name: outcome for outcome in reading.measure(setting)}
+    assert set(found) == set(reading.ABOUT)
+    for name, outcome in found.items():
+        if "faketime" in name:
+            assert isinstance(outcome, Skipped)
+            assert "package faketime" in outcome.reason
+        else:
+            assert isinstance(outcome, Figure)
+            assert min(outcome.ours, outcome.other, outcome.ratio) > 0
+
+
+@needs_compiler
+def test_a_page_that_is_slewed_is_corrected_in_every_second(tmp_path: Path) -> None:
+    build = clockpages.build_library(tmp_path)
+    page = tmp_path / "page"
+    environment = clockpages.make_page(build, page)
+    clockpages.slew(build, page)
+    source = (
+        "import ctypes; from ntplab.hostclock import Timex; t = Timex(modes=0); "
+        "ctypes.CDLL(None).adjtimex(ctypes.byref(t)); print(t.status, t.offset)"
+    )
+    paths = {"PYTHONPATH": str(PACKAGE.parent), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", source], env=paths, capture_output=True, text=True, check=True
+    )
+    status, offset_us = map(int, done.stdout.split())
+    assert status & 0x0001
+    # What is left of the offset: it loses a part of 2**12 a second.
+    assert clockpages.SLEWED_US * 0.9 < offset_us <= clockpages.SLEWED_US
+
+
+def test_a_page_that_cannot_be_made_is_no_figure() -> None:
+    with pytest.raises(LabError, match="no clock page could be made: Permission denied"):
+        clockpages.check(-13, "no clock page could be made")
+
+
+def test_each_way_has_its_turn_in_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[str] = []
+
+    def time_reading(_program: object, way: reading.Way) -> float:
+        turns.append(way.name)
+        return float(len(turns))
+
+    monkeypatch.setattr(reading, "RUNS", 3)
+    monkeypatch.setattr(reading, "time_reading", time_reading)
+    setting = Bench(FakeDriver, tmp_path, lambda _words: None)
+    ways = [reading.Way("a", {}), reading.Way("b", {})]
+    found = reading.in_turn(setting, "x", ["program"], ways)
+    assert turns == ["b", "a", "a", "b", "b", "a"]
+    assert found == {"a": [2.0, 3.0, 6.0], "b": [1.0, 4.0, 5.0]}
+
+
+def test_a_counting_program_that_fails_is_named() -> None:
+    program = [sys.executable, "-c", "import sys; sys.exit('no clock')"]
+    with pytest.raises(LabError, match="failed, virtual") as caught:
+        reading.time_reading(program, reading.Way("virtual", {}))
+    assert list(caught.value.log_tail) == ["no clock"]
 
 
 def test_a_machine_without_a_compiler_is_told_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(reading.CannotMeasure, match="gcc"):
-        reading.build_library(tmp_path)
+    with pytest.raises(CannotMeasure, match="gcc"):
+        clockpages.build_library(tmp_path)
+
+
+# --- chronyd ------------------------------------------------------------------------------
+
+TRACKING = (
+    "C0A80002,ntp1,2,1763800000.1,{},0.000000100,0.000000200,1.0,0.0,0.1,0.0001,0.00001,1.0,Normal"
+)
+
+
+def test_what_chronyd_x_adds_to_a_true_clock_is_its_error() -> None:
+    assert discipline.parse_error_ns(TRACKING.format("0.000004290")) == pytest.approx(4_290)
+    assert discipline.parse_error_ns(TRACKING.format("-0.000001000")) == pytest.approx(-1_000)
+    with pytest.raises(LabError, match="something else"):
+        discipline.parse_error_ns("506 Cannot talk to daemon")
+
+
+def errors(*microseconds: float) -> discipline.Errors:
+    return discipline.Errors.of([us * 1_000 for us in microseconds], "a clock")
+
+
+def test_what_the_virtual_clock_adds_is_the_median_of_what_each_run_adds() -> None:
+    assert errors(-3, 1, 2) == discipline.Errors(typical=2_000, middle=1_000)
+    # The network's part differs from run to run, and is in both of a pair.
+    pairs = [(errors(5), errors(4)), (errors(-19), errors(-20)), (errors(90), errors(40))]
+    error, bias = discipline.figures(pairs)
+    assert isinstance(error, Figure)
+    assert isinstance(bias, Figure)
+    assert (error.ours, error.runs, error.met) == (1.0, 3, True)
+    assert (bias.ours, bias.runs, bias.met) == (1.0, 3, True)
+    shifted = [(errors(-4), errors(-1)), (errors(-4), errors(-1))]
+    assert [figure.met for figure in discipline.figures(shifted)] == [False, False]
+
+
+def test_a_clock_that_nobody_saw_has_no_error() -> None:
+    with pytest.raises(LabError, match="no error of the virtual clock was seen"):
+        discipline.Errors.of([], "the virtual clock")
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------
+
+
+def test_both_servers_are_asked_in_turn_and_their_container_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def run_pgbench(_handle: object, way: str) -> float:
+        asked.append(way)
+        return {"virtual": 99.0, "native": 100.0}[way]
+
+    monkeypatch.setattr(database, "RUNS", 2)
+    monkeypatch.setattr(database, "run_pgbench", run_pgbench)
+    driver = FakeDriver()
+    (figure,) = database.measure(Bench(lambda: driver, tmp_path, lambda _words: None))
+    assert isinstance(figure, Figure)
+    assert (figure.ratio, figure.met, figure.runs) == (0.99, True, 2)
+    # After one of each to warm up.
+    assert asked[2:] == ["native", "virtual", "virtual", "native"]
+    assert driver.labs() == []
+
+
+def test_only_one_of_the_servers_has_the_preload() -> None:
+    commands: list[str] = []
+
+    class Handle:
+        def must(self, _node: str, argv: list[str]) -> str:
+            commands.append(" ".join(argv))
+            return ""
+
+        def exec(self, _node: str, _argv: list[str]) -> ExecResult:
+            return ExecResult(0, "", "")
+
+    for way in database.PORTS:
+        database.start_server(Handle(), way)  # type: ignore[arg-type]
+    virtual, native = (command for command in commands if "enter" in command)
+    assert "-u LD_PRELOAD" in native
+    assert "LD_PRELOAD" not in virtual
+    assert "5433" in virtual
+    assert "5434" in native
 
 
 # --- throughput ---------------------------------------------------------------------------

@@ -205,6 +205,18 @@ def test_colors_on_a_terminal_unless_no_color() -> None:
             "-v and -q come before the verb: ./ntplab -v run FILE",
         ),
         (["clock", "step", "lyon", "5"], "'5' has no unit", "write 5s or 5ms"),
+        (["clock", "wander", "lyon", "-5ppm"], "VALUE is too small", "write 0.05ppm"),
+        (
+            ["clock", "temperature", "lyon", "5ppm", "--period", "1ms"],
+            "--period is too small",
+            "write 1s or more",
+        ),
+        (
+            ["clock", "strobe", "lyon", "-5ms", "--period", "1ms"],
+            "--period is too small",
+            "write 20ms or more",
+        ),
+        (["clock", "steady", "lyon", "drift"], "no model 'drift' to end", "there are: wander"),
         (["clock", "set", "lyon", "soon"], "'soon' is not a duration", "write one like 500ms"),
         (["clock", "drift", "lyon", "5s"], "'5s' has an unknown unit 's'", "use one of ppm"),
         (
@@ -212,7 +224,7 @@ def test_colors_on_a_terminal_unless_no_color() -> None:
             "no method 'x' to switch NTP",
             "there are: daemon, network, sources",
         ),
-        (["bench", "x"], "no benchmark x", "there are: clock_gettime"),
+        (["bench", "x"], "no benchmark x", "there are: clock, clock_gettime"),
         (["test", "x"], "no tests of kind 'x'", "there are: unit, clock, lab"),
     ],
     ids=lambda value: " ".join(value[-3:]) if isinstance(value, list) else "",

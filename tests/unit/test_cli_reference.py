@@ -144,7 +144,7 @@ def test_completion_installs_with_one_command(home: Path) -> None:
     assert bash(home, SHELL) == [
         "complete -o default -F _ntplab_completion ntplab",
         "clock",
-        "show step set",
+        "show step set strobe steady",
         "--seed --set",
         "daemon network sources",
         "unit clock lab",

@@ -10,6 +10,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CLONE_NEWTIME = 0x80
 CLONE_NEWUSER = 0x10000000
+PARENT = dict.fromkeys(("ntpsec", "openntpd", "timesyncd"), "booking")
 
 
 def test_the_seccomp_profile_adds_one_rule_to_dockers_default() -> None:
@@ -33,4 +34,4 @@ def test_compose_builds_every_image_and_base_first() -> None:
     for name, service in services.items():
         assert service["image"] == f"ntplab/{name}"
         assert service["build"] == {"context": "../images", "dockerfile": f"{name}/Dockerfile"}
-        assert service.get("depends_on") == (None if name == "base" else ["base"])
+        assert service.get("depends_on") == (None if name == "base" else [PARENT.get(name, "base")])

@@ -83,6 +83,15 @@ def test_trials(trial: Trial, status: str) -> None:
     assert check.status == status
 
 
+def test_programs_on_the_hosts_clock_are_named() -> None:
+    trial = Trial("x", time_namespace="on", unreached={"/usr/bin/gojq": "go"})
+    (check,) = checks.trials([trial])
+    assert (check.status, check.detail.partition("; ")[2]) == (
+        "ok",
+        "on the host's clock: gojq (go)",
+    )
+
+
 def test_a_changed_host_clock_fails_unless_its_own_daemon_steers_it() -> None:
     free = HostDiscipline(1.0, 10_000, synchronized=False, tai_offset_s=0)
     moved = HostDiscipline(1.5, 10_000, synchronized=False, tai_offset_s=0)
@@ -156,6 +165,7 @@ def lab_showing(offset_s: float) -> Lab:
     lab = Lab()
     lab.answer(["/usr/lib/ntplab/enter", "date"], date)
     lab.answer(["cat", "/run/ntplab/timens"], ExecResult(0, "on\n", ""))
+    lab.answer(["python3"], ExecResult(0, '{"/usr/bin/gojq": "go"}', ""))
     return lab
 
 
@@ -163,6 +173,7 @@ def test_an_image_whose_date_follows_its_page_is_fine() -> None:
     lab = lab_showing(OFFSET_NS / 1e9)
     (trial,) = try_images(lab, ["ntplab/booking"])
     assert (trial.error, trial.time_namespace) == ("", "on")
+    assert trial.unreached == {"/usr/bin/gojq": "go"}
     assert abs(trial.wall_error_s) < checks.CLOCK_ERROR_MAX_S
     assert lab.labs() == [], "nothing of the trial is left"
 

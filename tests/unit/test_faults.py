@@ -132,6 +132,33 @@ def test_sources_cannot_be_switched_without_a_daemon(driver: FakeDriver, lab: La
         switch_ntp(lab, "lyon", "on", "sources")
 
 
+@pytest.mark.parametrize(
+    ("image", "service", "program"),
+    [
+        ("ntplab/ntpsec", "ntpd", "ntpd"),
+        ("ntplab/openntpd", "openntpd", "openntpd"),
+        ("ntplab/timesyncd", "timesyncd", "systemd-timesyncd"),
+    ],
+)
+def test_every_daemon_is_switched_by_its_own_service(
+    driver: FakeDriver, lab: LabHandle, image: str, service: str, program: str
+) -> None:
+    chosen = NodeSpec("metz", "server", image, ("time",))
+    driver.create(LAB, chosen, {}, {})
+    driver.start(LAB, "metz")
+    Chronyd(driver)
+    for question in ("ntpq", "ntpctl"):
+        driver.answer([question], ExecResult(0, "", ""))
+    switch_ntp(lab, "metz", "off", "daemon")
+    assert (LAB, "metz", "s6-svc", "-d", f"/run/service/{service}") in driver.called("exec")
+    assert ntp_state(lab, "metz").why_off() == f"{program} is stopped"
+    switch_ntp(lab, "metz", "on", "daemon")
+    state = ntp_state(lab, "metz")
+    assert (state.on, state.sources_online, state.why_off()) == (True, None, "")
+    with pytest.raises(FaultError, match="cannot be told that its sources are offline"):
+        switch_ntp(lab, "metz", "off", "sources")
+
+
 def test_killing_is_seen(driver: FakeDriver, lab: LabHandle) -> None:
     assert strike(lab, FaultPlan(0, "lyon", "kill")).value == "SIGKILL"
     assert driver.nodes[LAB, "lyon"].status == "exited"

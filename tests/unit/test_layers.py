@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator" / "ntplab"
 # below it. A new part has to be put into its place here.
 STAGES = [
     {"__version__", "errors", "units", "paths", "labtime", "hostclock"},
-    {"events", "scenario"},
-    {"plan"},
+    {"events", "oscillator", "scenario"},
+    {"plan", "daemons", "oscillator_planner"},
     {"planner", "topology", "timeline"},
     {"render"},
     {"driver"},
-    {"setup", "faults", "collect"},
+    {"setup", "faults", "collect", "reach"},
     {"doctor"},
     {"evidence"},
     {"analysis"},
@@ -31,7 +31,7 @@ STAGES = [
 RANK = {part: rank for rank, parts in enumerate(STAGES) for part in parts}
 # Judging works on a machine without Docker, years later.
 OFFLINE = ("evidence", "analysis")
-NEEDS_A_LAB = {"driver", "setup", "faults", "collect", "lab", "phases", "run", "doctor"}
+NEEDS_A_LAB = {"driver", "setup", "faults", "collect", "reach", "lab", "phases", "run", "doctor"}
 
 
 def part_of(path: Path) -> str:

@@ -24,20 +24,6 @@ DRIFT = 50e-6
 """How fast lyon is."""
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """libvclockmodel.so, built from images/vclock."""
-    build = tmp_path_factory.mktemp("vclock")
-    made = subprocess.run(
-        ["make", "-s", "-C", str(REPOSITORY / "images/vclock"), f"B={build}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    return build / "libvclockmodel.so"
-
-
 class Observer:
     """Two clocks in a directory, and the program run on them."""
 

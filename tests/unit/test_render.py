@@ -1,4 +1,4 @@
-"""chrony.conf of every node."""
+"""What every node's NTP daemon reads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntplab.planner import make_plan
-from ntplab.render import render_chrony, render_files
+from ntplab.render import render_daemons, render_files
 from ntplab.scenario import parse_scenario
 
+CHRONY_CONF = "/etc/chrony/chrony.conf"
+NTPSEC_CONF = "/etc/ntpsec/ntp.conf"
+OPENNTPD_CONF = "/etc/openntpd/ntpd.conf"
+OPENNTPD_OPTIONS = "/etc/openntpd/options"
+TIMESYNCD_CONF = "/etc/systemd/timesyncd.conf"
 TEXT = """\
 name: small
 policy: unique
@@ -26,8 +31,15 @@ phases:
 
 
 def confs(*settings: str) -> dict[str, list[str]]:
-    rendered = render_chrony(make_plan(parse_scenario(TEXT, "x.yaml", settings)))
-    return {node: text.splitlines() for node, text in rendered.items()}
+    rendered = render_daemons(make_plan(parse_scenario(TEXT, "x.yaml", settings)))
+    return {node: files[CHRONY_CONF].splitlines() for node, files in rendered.items()}
+
+
+def conf_of(daemon: str, path: str, *settings: str) -> str:
+    """What `daemon` reads at `path` when it steers paris."""
+    chosen = (f"servers.paris.ntp.daemon={daemon}", "servers.paris.ntp.options=[]", *settings)
+    rendered = render_daemons(make_plan(parse_scenario(TEXT, "x.yaml", chosen)))
+    return rendered["paris"][path]
 
 
 def test_who_gets_a_conf() -> None:
@@ -90,3 +102,47 @@ def test_every_file_has_its_place(node: str) -> None:
     assert files.keys() == {"observer", "ntp1", "ntp2", "paris", "lyon"}
     assert list(files[node]) == ["/etc/chrony/chrony.conf"]
     assert len(json.loads(files["observer"]["/etc/ntplab/observer.json"])["nodes"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("daemon", "paths"),
+    [
+        ("chrony", [CHRONY_CONF]),
+        ("ntpsec", [NTPSEC_CONF]),
+        ("openntpd", [OPENNTPD_CONF, OPENNTPD_OPTIONS]),
+        ("timesyncd", [TIMESYNCD_CONF]),
+    ],
+)
+def test_the_lab_says_which_daemon_and_a_server_may_differ(daemon: str, paths: list[str]) -> None:
+    settings = (f"ntp.daemon={daemon}", "servers.lyon.ntp.daemon=chrony")
+    files = render_files(make_plan(parse_scenario(TEXT, "x.yaml", settings)))
+    assert list(files["paris"]) == paths
+    assert list(files["lyon"]) == list(files["ntp1"]) == [CHRONY_CONF]
+
+
+def test_lines_of_chrony_conf_go_to_chronyd_only() -> None:
+    settings = ("ntp.options=[maxdistance 1]", "servers.paris.ntp.options=[tos maxclock 3]")
+    conf = conf_of("ntpsec", NTPSEC_CONF, *settings).splitlines()
+    assert "maxdistance 1" not in conf
+    assert conf[-1] == "tos maxclock 3"
+    assert "maxdistance 1" in confs(*settings)["lyon"]
+
+
+def test_ntpsec_polls_no_faster_than_it_can_and_steps_as_told() -> None:
+    conf = conf_of("ntpsec", NTPSEC_CONF).splitlines()
+    assert "server ntp1 iburst minpoll 0 maxpoll 0" in conf
+    assert "tinker step 0.1 panic 0" in conf
+    assert "tinker step 0 panic 0" in conf_of("ntpsec", NTPSEC_CONF, "ntp.makestep=null")
+    slower = conf_of("ntpsec", NTPSEC_CONF, "ntp.minpoll=3", "ntp.maxpoll=24")
+    assert "server ntp2 iburst minpoll 3 maxpoll 17" in slower
+
+
+def test_openntpd_sets_the_clock_at_its_start_where_it_may_step() -> None:
+    assert conf_of("openntpd", OPENNTPD_OPTIONS) == "-s\n"
+    assert conf_of("openntpd", OPENNTPD_OPTIONS, "ntp.makestep=null") == ""
+    assert "server ntp1\nserver ntp2\n" in conf_of("openntpd", OPENNTPD_CONF)
+
+
+def test_timesyncd_polls_no_faster_than_every_16_seconds() -> None:
+    conf = conf_of("timesyncd", TIMESYNCD_CONF, "ntp.maxpoll=6").splitlines()
+    assert {"NTP=ntp1 ntp2", "PollIntervalMinSec=16", "PollIntervalMaxSec=64"} <= set(conf)

@@ -6,10 +6,20 @@ import json
 from pathlib import Path
 
 from booking.config import read_settings
+from ntplab.oscillator_planner import oscillator_seed
 from ntplab.plan import Plan
 from ntplab.planner import make_plan
 from ntplab.scenario import parse_scenario
-from ntplab.topology import NodeSpec, Topology, build, buyers, observer_config
+from ntplab.topology import (
+    NodeSpec,
+    Topology,
+    build,
+    buyers,
+    images_of,
+    is_optional,
+    observer_config,
+)
+from observer.config import parse_config
 
 TEXT = """\
 name: small
@@ -128,6 +138,7 @@ def test_the_observer_knows_every_clock_and_whom_to_ask() -> None:
         "name": "lyon",
         "page": "/clocks/lyon/page",
         "ntp": "lyon",
+        "seed": oscillator_seed(1, "lyon"),
         "initial": {"offset_ns": -5_000_000_000, "drift_ppm": -50.0},
     }
     assert json.loads(json.dumps(config)) == config
@@ -157,3 +168,32 @@ def test_fifty_servers_have_fifty_of_everything() -> None:
     made = topology(f"servers=[{many}]")
     assert len(made.nodes) == 53
     assert len({volume.name for volume in made.volumes}) == 52
+
+
+def test_each_daemon_has_its_image_its_service_and_its_user() -> None:
+    settings = ("servers.paris.ntp.daemon=openntpd", "servers.lyon.ntp.daemon=timesyncd")
+    made = nodes(*settings)
+    assert [made[name].image for name in ("paris", "lyon", "ntp1")] == [
+        "ntplab/openntpd", "ntplab/timesyncd", "ntplab/timeserver",
+    ]  # fmt: skip
+    assert made["paris"].environment["NTPLAB_SERVICES_DOWN"] == "openntpd"
+    assert made["lyon"].environment["NTPLAB_SERVICES_DOWN"] == "timesyncd"
+    assert made["paris"].environment["NTPLAB_MAP"] == "root"
+    assert made["lyon"].environment["NTPLAB_MAP"] == "user"
+
+
+def test_who_tells_nothing_is_not_asked() -> None:
+    settings = ("servers.paris.ntp.daemon=openntpd", "servers.lyon.ntp.daemon=timesyncd")
+    config = observer_config(plan(*settings))
+    asked = {n["name"]: (n["ntp"], n.get("daemon")) for n in config["nodes"]}
+    assert asked["paris"] == ("paris", "openntpd")
+    assert asked["lyon"] == (None, None)
+    parse_config(json.dumps(config))
+
+
+def test_images_of_other_daemons_are_built_only_for_who_needs_them() -> None:
+    assert "ntplab/ntpsec" not in images_of(None)
+    assert set(images_of(plan())) == set(images_of(None))
+    assert set(images_of(plan("ntp.daemon=ntpsec"))) - set(images_of(None)) == {"ntplab/ntpsec"}
+    assert is_optional("ntplab/ntpsec")
+    assert not is_optional("ntplab/booking")

@@ -1,4 +1,6 @@
-"""What every node's chronyd believes about its clock, asked with chronyc over the network.
+"""What a node's NTP daemon believes about its clock; chronyd, asked with chronyc over the network.
+
+The other daemons are asked by `mode6` and `ntpctl`.
 
 Fields of `chronyc -c tracking` (chrony 4.6, client.c, process_cmd_tracking), in order:
 
@@ -30,18 +32,22 @@ CHRONYC_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True)
 class Tracking:
-    """chronyd's belief; `ref_name` is empty when it follows nobody."""
+    """A daemon's belief; `ref_name` is empty when it follows nobody. None: it does not tell."""
 
     ref_id: str
     ref_name: str
-    stratum: int
-    offset_ns: int
-    last_offset_ns: int
-    frequency_ppm: float
-    skew_ppm: float
-    root_delay_ns: int
-    root_dispersion_ns: int
+    stratum: int | None
+    offset_ns: int | None
+    last_offset_ns: int | None
+    frequency_ppm: float | None
+    skew_ppm: float | None
+    root_delay_ns: int | None
+    root_dispersion_ns: int | None
     leap: str
+
+
+Ask = Callable[[str], Tracking | None]
+"""Asks the daemon at a host; None when it does not answer, or not sensibly."""
 
 
 def parse_tracking(line: str) -> Tracking:
@@ -80,7 +86,7 @@ def chronyc(host: str) -> Sequence[str]:
 
 
 def belief_document(node: str, lab_ns: int, tracking: Tracking | None) -> Mapping[str, Any]:
-    """What `node`'s chronyd believed at `lab_ns`, all null if it could not be asked."""
+    """What `node`'s daemon believed at `lab_ns`, all null if it could not be asked."""
     if tracking is None:
         believed: Mapping[str, Any] = dict.fromkeys(Tracking.__dataclass_fields__)
     else:
@@ -91,13 +97,14 @@ def belief_document(node: str, lab_ns: int, tracking: Tracking | None) -> Mappin
 
 @dataclass(frozen=True)
 class Asker:
-    """Asks one node's chronyd at a steady rate, in a thread of its own: it may take long."""
+    """Asks one node's daemon at a steady rate, in a thread of its own: it may take long."""
 
     node: str
     host: str
     anchor_ns: int
     raw_ns: Callable[[], int]
     emit: Emit
+    ask: Ask = ask
 
     def start(self, rate_hz: float, delay_ns: int, stop: threading.Event) -> None:
         """Begin asking in `delay_ns`, so that the nodes' turns can be spread."""
@@ -109,7 +116,7 @@ class Asker:
     def _run(self, schedule: Schedule, stop: threading.Event) -> None:
         turn = 0
         while not stop.wait(max(0, schedule.due_ns(turn) - self.raw_ns()) / NS_PER_S):
-            tracking = ask(self.host)
+            tracking = self.ask(self.host)
             raw = self.raw_ns()
             self.emit(belief_document(self.node, raw + self.anchor_ns, tracking))
             turn = schedule.after(turn, raw)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import faults
 from .config import (
@@ -23,6 +23,8 @@ from .config import (
     anchor_from_environment,
     config_from_environment,
 )
+from .holding import HoldingError
+from .oscillator import MIN_STROBE_NS, MIN_TEMPERATURE_NS
 from .output import JsonLines
 from .pages import PageError, raw_ns
 
@@ -30,6 +32,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 Command = Callable[[argparse.Namespace], int]
+Number = TypeVar("Number", int, float)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"ntplab-observer: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except (PageError, OSError) as error:
+    except (PageError, HoldingError, OSError) as error:
         print(f"ntplab-observer: {error}", file=sys.stderr)
         return EXIT_FAILED
 
@@ -83,9 +86,10 @@ def _wait(name: str) -> Command:
     """The command that waits for all its targets."""
 
     def command(arguments: argparse.Namespace) -> int:
-        from .waiting import PROBES, wait_for_all
+        from .waiting import ntp_probe, probe_http, wait_for_all
 
-        found = wait_for_all(arguments.target, PROBES[name], arguments.timeout_s)
+        probe = probe_http if name == "wait-http" else ntp_probe(_daemons())
+        found = wait_for_all(arguments.target, probe, arguments.timeout_s)
         JsonLines()({"t": name, **found})
         for target, state in found["targets"].items():
             if state["error"] is not None:
@@ -94,6 +98,15 @@ def _wait(name: str) -> Command:
         return 0 if found["ok"] else EXIT_FAILED
 
     return command
+
+
+def _daemons() -> dict[str, str]:
+    """How each host's NTP daemon is asked; nothing where no observer.json names other daemons."""
+    try:
+        nodes = config_from_environment().nodes
+    except ConfigError:
+        return {}
+    return {node.ntp: node.daemon for node in nodes if node.ntp is not None}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,6 +133,18 @@ def _add_faults(commands: _Commands) -> None:
         ("set", lambda a: faults.set_offset(a.offset_ns), "set the clock relative to lab time"),
         ("step", lambda a: faults.step(a.by_ns), "make the clock jump"),
         ("drift", lambda a: faults.drift(a.ppm), "change the oscillator's error"),
+        ("wander", lambda a: faults.wander(a.ppm, a.seed), "let the frequency walk at random"),
+        (
+            "temperature",
+            lambda a: faults.temperature(a.ppm, a.period_ns, a.phase_ns),
+            "let the frequency follow a sinusoid",
+        ),
+        (
+            "strobe",
+            lambda a: faults.strobe(a.by_ns, a.period_ns, a.for_ns),
+            "make the clock jump to and fro",
+        ),
+        ("steady", lambda a: faults.steady(tuple(a.model)), "end wander, temperature, strobe"),
         ("freeze", lambda _: faults.freeze(True), "make the clock stand still"),
         ("thaw", lambda _: faults.freeze(False), "let a frozen clock go on from where it stood"),
         ("reset", lambda _: faults.reset(), "make the clock true: offset, oscillator and timex"),
@@ -133,12 +158,48 @@ def _add_faults(commands: _Commands) -> None:
             _add_number(parser, "--by-ns", int, "how far, in ns; forward if positive")
         if name == "drift":
             _add_number(parser, "--ppm", float, "how much too fast, in ppm; slow if negative")
+        _add_model(parser, name)
+
+
+def _add_model(parser: argparse.ArgumentParser, name: str) -> None:
+    """The options of what an oscillator does over time."""
+    if name == "wander":
+        _add_number(
+            parser, "--ppm", _at_least(0.0), "how far it strays in a second, in ppm; 0 ends"
+        )
+        parser.add_argument("--seed", type=int, metavar="N", help="default: the clock's own")
+    if name == "temperature":
+        _add_number(parser, "--ppm", _at_least(0.0), "how far it goes to either side; 0 ends it")
+        _add_number(parser, "--period-ns", _at_least(MIN_TEMPERATURE_NS), "from peak to peak")
+        phase = "how far into its period it begins, in ns (default 0: on its way up)"
+        parser.add_argument("--phase-ns", type=int, default=0, metavar="N", help=phase)
+    if name == "strobe":
+        _add_number(parser, "--by-ns", int, "how far, in ns; forward if positive; 0 ends it")
+        _add_number(
+            parser, "--period-ns", _at_least(MIN_STROBE_NS), "from one jump out to the next"
+        )
+        until = "end after so long (default: go on)"
+        parser.add_argument("--for-ns", type=_at_least(1), metavar="N", help=until)
+    if name == "steady":
+        parser.add_argument("--model", action="append", default=[], choices=faults.MODELS)
+
+
+def _at_least(least: Number) -> Callable[[str], Number]:
+    """Reads a number of the kind of `least`, not below it."""
+
+    def number(text: str) -> Number:
+        value = type(least)(text)
+        if not value >= least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    return number
 
 
 def _add_waits(commands: _Commands) -> None:
     for name, metavar, describe in (
         ("wait-http", "URL", "wait until every URL answers 200"),
-        ("wait-ntp", "NODE", "wait until every node's chronyd answers"),
+        ("wait-ntp", "NODE", "wait until every node's NTP daemon answers"),
     ):
         parser = _add(commands, name, _wait(name), describe)
         parser.add_argument("target", nargs="+", metavar=metavar)
@@ -146,7 +207,7 @@ def _add_waits(commands: _Commands) -> None:
 
 
 def _add_number(
-    parser: argparse.ArgumentParser, option: str, kind: type[int] | type[float], describe: str
+    parser: argparse.ArgumentParser, option: str, kind: Callable[[str], Any], describe: str
 ) -> None:
     parser.add_argument(option, type=kind, required=True, metavar="N", help=describe)
 

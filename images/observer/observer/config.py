@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .oscillator import MIN_TEMPERATURE_NS, Temperature, Wander
+
 ANCHOR_VARIABLE = "NTPLAB_ANCHOR_NS"
 CONFIG_VARIABLE = "NTPLAB_OBSERVER_CONFIG"
 DEFAULT_CONFIG = "/etc/ntplab/observer.json"
+DAEMONS = ("chrony", "ntpsec", "openntpd")
+"""those that can be asked what they believe"""
 
 
 class ConfigError(Exception):
@@ -20,13 +24,20 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One clock: its page, the host where its chronyd answers (if any), how it begins."""
+    """One clock: its page, the host where its NTP daemon answers (if any), how it begins."""
 
     name: str
     page: Path
     ntp: str | None
     offset_ns: int
     drift_ppm: float
+    seed: int = 0
+    """what its random walk is drawn from, unless a command names another"""
+    wander: Wander | None = None
+    """since when, is said when the page is made; so below"""
+    temperature: Temperature | None = None
+    daemon: str = "chrony"
+    """how it is asked, see asking.py"""
 
 
 @dataclass(frozen=True)
@@ -83,16 +94,48 @@ def parse_config(text: str) -> Config:
 
 
 def _node(document: Any, where: str) -> NodeConfig:
-    _only(document, where, {"name", "page", "ntp", "initial"})
+    _only(document, where, {"name", "page", "ntp", "daemon", "seed", "initial"})
     initial = document.get("initial", {})
-    _only(initial, f"{where}.initial", {"offset_ns", "drift_ppm"})
+    _only(initial, f"{where}.initial", {"offset_ns", "drift_ppm", "wander", "temperature"})
     return NodeConfig(
         name=_field(document, where, "name", str),
         page=Path(_field(document, where, "page", str)),
         ntp=None if document.get("ntp") is None else _field(document, where, "ntp", str),
+        daemon=_daemon(document, where),
         offset_ns=_field(initial, f"{where}.initial", "offset_ns", int, 0),
         drift_ppm=float(_field(initial, f"{where}.initial", "drift_ppm", (int, float), 0.0)),
+        seed=_field(document, where, "seed", int, 0),
+        wander=_wander(initial.get("wander"), f"{where}.initial.wander"),
+        temperature=_temperature(initial.get("temperature"), f"{where}.initial.temperature"),
     )
+
+
+def _daemon(document: Any, where: str) -> str:
+    daemon: str = _field(document, where, "daemon", str, "chrony")
+    if daemon not in DAEMONS:
+        expected = ", ".join(DAEMONS)
+        raise ConfigError(f"{where}.daemon: expected one of {expected}, got {daemon!r}")
+    return daemon
+
+
+def _wander(document: Any, where: str) -> Wander | None:
+    if document is None:
+        return None
+    _only(document, where, {"per_second_ppm", "seed"})
+    per_second_ppm = float(_field(document, where, "per_second_ppm", (int, float)))
+    return Wander(per_second_ppm, _field(document, where, "seed", int), since_lab_ns=0)
+
+
+def _temperature(document: Any, where: str) -> Temperature | None:
+    if document is None:
+        return None
+    _only(document, where, {"amplitude_ppm", "period_ns", "phase_ns"})
+    amplitude_ppm = float(_field(document, where, "amplitude_ppm", (int, float)))
+    period_ns = _field(document, where, "period_ns", int)
+    if period_ns < MIN_TEMPERATURE_NS:
+        raise ConfigError(f"{where}.period_ns: expected at least a second, got {period_ns}")
+    phase_ns = _field(document, where, "phase_ns", int, 0)
+    return Temperature(amplitude_ppm, period_ns, phase_ns, since_lab_ns=0)
 
 
 def _rate(document: Mapping[str, Any], key: str) -> float:

@@ -1,4 +1,5 @@
-"""The observer's main process: makes the pages, then samples until it is told to stop."""
+"""The observer's main process: makes the pages, then samples them, and drives their oscillators,
+until it is told to stop."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ import signal
 import threading
 
 from . import faults
+from .asking import ASK
 from .belief import Asker
 from .config import Config
+from .driving import Driver
 from .output import Emit
 from .pages import ClockPage, raw_ns
 from .sampling import Sampler
@@ -40,18 +43,23 @@ def serve(config: Config, anchor_ns: int, emit: Emit) -> None:
     stop = StopSignal()
     created = faults.create_missing(config, anchor_ns)
     clocks = {node.name: ClockPage(node.page, writable=False) for node in config.nodes}
+    driver = Driver.of(config.nodes, anchor_ns, raw_ns, emit)
     raw = raw_ns()
     emit({"t": "ready", "raw_ns": raw, "lab_ns": raw + anchor_ns, "created": created})
+    driver.start()
     done = threading.Event()
     _start_asking(config, anchor_ns, emit, done)
     Sampler(clocks, anchor_ns, raw_ns, emit).run(config.sample_hz, stop)
     done.set()
+    driver.stop()
 
 
 def _start_asking(config: Config, anchor_ns: int, emit: Emit, done: threading.Event) -> None:
-    asked = [(node.name, node.ntp) for node in config.nodes if node.ntp is not None]
+    asked = [
+        (node.name, node.ntp, ASK[node.daemon]) for node in config.nodes if node.ntp is not None
+    ]
     period_ns = NS_PER_S / config.belief_hz
-    for turn, (name, host) in enumerate(asked):
-        asker = Asker(name, host, anchor_ns, raw_ns, emit)
+    for turn, (name, host, ask) in enumerate(asked):
+        asker = Asker(name, host, anchor_ns, raw_ns, emit, ask)
         # Spread over the period: ten chronycs at once would be felt by who is measured.
         asker.start(config.belief_hz, round(turn * period_ns / len(asked)), done)

@@ -1,4 +1,4 @@
-"""Waits until HTTP servers and chronyds answer. Used by `cli`."""
+"""Waits until HTTP servers and NTP daemons answer. Used by `cli`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import belief
+from .asking import ASK
 
 Probe = Callable[[str], str | None]
 """Asks one target; None when it answered as it should, else why not."""
@@ -61,10 +61,12 @@ def probe_http(url: str) -> str | None:
     return None if status == 200 else f"HTTP {status}"
 
 
-def probe_ntp(host: str) -> str | None:
-    """Whether chronyd at `host` answers chronyc."""
-    return None if belief.ask(host) else "chronyd does not answer"
+def ntp_probe(daemons: Mapping[str, str]) -> Probe:
+    """A probe of NTP daemons; `daemons` says which one a host has, chrony where it says nothing."""
 
+    def probe(host: str) -> str | None:
+        daemon = daemons.get(host, "chrony")
+        program = "chronyd" if daemon == "chrony" else daemon
+        return None if ASK[daemon](host) else f"{program} does not answer"
 
-PROBES: Mapping[str, Probe] = {"wait-http": probe_http, "wait-ntp": probe_ntp}
-"""The command that waits, and how it asks."""
+    return probe

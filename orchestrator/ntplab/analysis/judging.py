@@ -60,6 +60,7 @@ def _phase(
 ) -> PhaseResult:
     seen = bookings.load_phase(evidence, span.name)
     servers, error_ns = manifest.servers, manifest.clock_error_ns
+    daemons = {node.name: node.ntp_daemon for node in manifest.nodes if node.name in servers}
     return PhaseResult(
         name=span.name,
         ntp=span.plan.ntp,
@@ -67,7 +68,7 @@ def _phase(
         start_lab_ns=span.start_ns,
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
-        sync=sync.measure(evidence, clocks, span, events, servers, error_ns),
+        sync=sync.measure(evidence, clocks, span, events, daemons, error_ns),
         bookings=bookings.judge(seen, manifest, clocks, span, events),
         evidence=completeness.examine(span, seen, manifest, events, clocks),
     )

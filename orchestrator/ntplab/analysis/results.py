@@ -56,11 +56,17 @@ class Divergence(_Model):
 
 
 class ServerSync(_Model):
-    """One server's way back to true time, and what its chronyd believed meanwhile."""
+    """One server's way back to true time, how right it then was, and what its NTP daemon believed
+    meanwhile. `steady_*`: |divergence| over the last quarter of the measuring window."""
 
+    daemon: str = Field(default="", json_schema_extra=NOT_EXPECTABLE)
+    """chrony, ntpsec, openntpd or timesyncd"""
     seconds_to_1ms: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
     seconds_to_limit: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
+    steady_p50_ns: int | None = None
+    steady_p99_ns: int | None = None
     beliefs: int = 0
+    belief_error_p50_ns: int | None = None
     belief_error_p99_ns: int | None = None
     bound_coverage: float | None = None
     measured: bool = False
@@ -69,7 +75,7 @@ class ServerSync(_Model):
 
 class Sync(_Model):
     """`seconds_to_*`: the slowest server; defined in `sync.py`. `bound_coverage`: share of
-    chronyd's reports whose bound held the true divergence."""
+    the daemons' reports whose bound held the true divergence."""
 
     seconds_to_1ms: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
     seconds_to_limit: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)

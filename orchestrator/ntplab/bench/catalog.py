@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, demo, reading, throughput
+from . import bring_up, convergence, database, demo, discipline, reading, throughput
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
@@ -22,8 +22,13 @@ class Group:
     measure: Measurement
 
 
-GROUPS = (
+CLOCK_GROUPS = (
     Group(reading.ABOUT, reading.measure),
+    Group(database.ABOUT, database.measure),
+    Group(discipline.ABOUT, discipline.measure),
+)
+GROUPS = (
+    *CLOCK_GROUPS,
     Group(bring_up.ABOUT, bring_up.measure),
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
@@ -32,6 +37,15 @@ GROUPS = (
 BENCHMARKS: Mapping[str, str] = {
     name: about for group in GROUPS for name, about in group.about.items()
 }
+SETS: Mapping[str, tuple[str, ...]] = {
+    "clock": tuple(name for group in CLOCK_GROUPS for name in group.about),
+}
+"""name of several benchmarks -> theirs"""
+
+
+def named(words: Collection[str]) -> frozenset[str]:
+    """The benchmarks that `words` name, each its own or that of a set."""
+    return frozenset(name for word in words for name in SETS.get(word, (word,)))
 
 
 def unknown(names: Collection[str]) -> list[str]:

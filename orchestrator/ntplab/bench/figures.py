@@ -28,10 +28,12 @@ class Figure:
     target: float | None
     """the ratio that is wanted; None where we only show how it is"""
     runs: int
+    of_pairs: float | None = None
+    """the median of the ratios of each measurement and its neighbor, if that is the ratio"""
 
     @property
     def ratio(self) -> float:
-        return self.ours / self.other
+        return self.ours / self.other if self.of_pairs is None else self.of_pairs
 
     @property
     def met(self) -> bool | None:
@@ -61,11 +63,19 @@ def compare(
     unit: str,
     target: float | None,
     better: Better = "lower",
+    *,
+    paired: bool = False,
 ) -> Figure:
-    """The figure of measurements that were taken in turn: one of the other for each of ours."""
+    """The figure of measurements that were taken in turn: one of the other for each of ours.
+
+    `paired`: the ratio is the median of each pair's, not that of the medians. What makes the
+    machine slow for a while makes both of a pair slow.
+    """
     if len(ours) != len(other):
         raise ValueError(f"{name}: {len(ours)} and {len(other)} measurements were not in turn")
-    return Figure(name, median(ours), median(other), other_name, unit, better, target, len(ours))
+    pairs = median(a / b for a, b in zip(ours, other, strict=True)) if paired else None
+    runs = len(ours)
+    return Figure(name, median(ours), median(other), other_name, unit, better, target, runs, pairs)
 
 
 def against_limit(name: str, ours: Sequence[float], limit: float, unit: str) -> Figure:

@@ -1,40 +1,45 @@
 """What it costs to read the clock: the virtual one, the machine's own, libfaketime's.
 
-`images/vclock/vclockbench.c` counts; each way of reading has its turn in every round. The library
-is built from the same sources as in the images, on this machine: no container is involved.
+Two programs count, `images/vclock/vclockbench.c` and `python_time.py`. Each way of reading has its
+turn in every round, so that whatever else runs on the machine meets them all.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import LabError
-from ..labtime import raw_ns
-from ..paths import IMAGES_DIR
+from .clockpages import build_library, make_page, slew
 from .figures import Outcome, Skipped, compare
-from .measuring import Bench, CannotMeasure
+from .measuring import Bench
 
 NATIVE = "clock_gettime"
-FAKETIME = "clock_gettime_vs_faketime"
-FAKETIME_UNCACHED = "clock_gettime_vs_faketime_uncached"
+SLEWED = "clock_gettime_slewed"
+PYTHON = "python_time"
+VS_FAKETIME = "_vs_faketime"
+VS_UNCACHED = "_vs_faketime_uncached"
 ABOUT = {
     NATIVE: "reading the virtual clock beside the machine's own",
-    FAKETIME: "... beside libfaketime, which sees a changed setting after up to ten seconds",
-    FAKETIME_UNCACHED: "... beside libfaketime that looks for changed settings at every reading",
+    SLEWED: "... while the kernel's loop corrects it second by second, as ntpd has it",
+    NATIVE + VS_FAKETIME: "... beside libfaketime, which sees a changed setting after up to 10 s",
+    NATIVE + VS_UNCACHED: "... beside libfaketime that looks for changed settings at every reading",
+    PYTHON: "Python's time.time() on the virtual clock beside the machine's own",
+    PYTHON + VS_FAKETIME: "... beside libfaketime, which sees a changed setting after up to 10 s",
+    PYTHON + VS_UNCACHED: "... beside libfaketime that looks for changed settings at every reading",
 }
-TARGET = 1.4
-RUNS = 11
+TARGETS = {NATIVE: 1.15, SLEWED: 1.15, PYTHON: 1.05}
+RUNS = 31
 RUN_LIMIT_S = 60
-CALLS = 20_000
-CALLS_UNCACHED = 200
+CALLS = 2_000
+CALLS_UNCACHED = 20
 """libfaketime opens and reads its file at each of these."""
+PYTHON_PROGRAM = Path(__file__).with_name("python_time.py")
 LIBFAKETIME_PATTERNS = (
     "/usr/lib/*/faketime/libfaketime.so.1",
     "/usr/lib/faketime/libfaketime.so.1",
@@ -48,53 +53,58 @@ class Way:
 
     name: str
     environment: Mapping[str, str]
-    calls: int = CALLS
+    slow: bool = False
 
 
 def measure(bench: Bench) -> Iterator[Outcome]:
-    """Figures in ns per call of clock_gettime(CLOCK_REALTIME)."""
+    """Figures in ns per call."""
     build = build_library(bench.scratch)
-    program = build / "vclockbench"
-    ways = [Way("native", {}), virtual(build, bench.scratch)]
-    library = find_libfaketime()
-    if library and bench.wanted & {FAKETIME, FAKETIME_UNCACHED}:
+    page = bench.scratch / "page"
+    ways = [Way("native", {}), Way("virtual", make_page(build, page))]
+    if (library := find_libfaketime()) is not None:
         ways += faketime(library, bench.scratch)
-    rounds = {way.name: [] for way in ways}  # type: dict[str, list[float]]
-    for _ in range(RUNS):
-        for way in ways:
+    if wants(bench, NATIVE) or SLEWED in bench.wanted:
+        slewed = bench.scratch / "slewed"
+        environment = make_page(build, slewed)
+        slew(build, slewed)
+        every = [*ways, Way("slewed", environment)]
+        found = in_turn(bench, NATIVE, [str(build / "vclockbench")], every)
+        yield from figures(bench, NATIVE, found)
+        yield compare(
+            SLEWED, found["slewed"], found["native"], "native", "ns", TARGETS[SLEWED], paired=True
+        )
+    if wants(bench, PYTHON):
+        program = [sys.executable, "-I", str(PYTHON_PROGRAM)]
+        yield from figures(bench, PYTHON, in_turn(bench, PYTHON, program, ways))
+
+
+def wants(bench: Bench, name: str) -> bool:
+    """Whether a figure of this program was asked for."""
+    return bool({name, name + VS_FAKETIME, name + VS_UNCACHED} & bench.wanted)
+
+
+def in_turn(
+    bench: Bench, name: str, program: Sequence[str], ways: Sequence[Way]
+) -> dict[str, list[float]]:
+    """Nanoseconds per reading of every run: of each way one, then of each another."""
+    rounds: dict[str, list[float]] = {way.name: [] for way in ways}
+    for number in range(RUNS):
+        # Forth and back: what grows or fades during a round favors none.
+        for way in ways if number % 2 else reversed(ways):
             rounds[way.name].append(time_reading(program, way))
-        bench.tell(NATIVE, ", ".join(f"{name} {ns[-1]:.1f} ns" for name, ns in rounds.items()))
-    ours = rounds["virtual"]
-    yield compare(NATIVE, ours, rounds["native"], "native", "ns", TARGET)
-    for name, way_name in ((FAKETIME, "libfaketime"), (FAKETIME_UNCACHED, "libfaketime uncached")):
-        if way_name in rounds:
-            yield compare(name, ours, rounds[way_name], way_name, "ns", None)
-        elif name in bench.wanted:
-            yield Skipped(name, "libfaketime is not installed (package faketime)")
+        bench.tell(name, ", ".join(f"{way} {ns[-1]:.1f} ns" for way, ns in rounds.items()))
+    return rounds
 
 
-def build_library(scratch: Path) -> Path:
-    """Library and counting program, built outside the source tree; the folder they are in."""
-    if not (shutil.which("cc") and shutil.which("make")):
-        raise CannotMeasure("no C compiler and make (packages gcc, libc6-dev, make)")
-    build = scratch / "vclock"
-    command = ["make", "-C", str(IMAGES_DIR / "vclock"), f"B={build}", "all", "bench"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise LabError("libvclock could not be built", log_tail=done.stderr.splitlines()[-5:])
-    return build
-
-
-def virtual(build: Path, scratch: Path) -> Way:
-    """The virtual clock, on a page that is a second off."""
-    page = scratch / "page"
-    create = ctypes.CDLL(str(build / "libvclockmodel.so")).vclock_page_create
-    create.argtypes = [ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64]
-    # 0: from when the clock's set holds. Any instant will do, its pace is the same.
-    if (error := create(os.fsencode(page), raw_ns(), 0)) < 0:
-        raise LabError(f"no clock page could be made: {os.strerror(-error)}")
-    environment = {"LD_PRELOAD": str(build / "libvclock.so"), "VCLOCK_PAGE": str(page)}
-    return Way("virtual", environment)
+def figures(bench: Bench, name: str, found: Mapping[str, Sequence[float]]) -> Iterator[Outcome]:
+    """The figures of one program: beside the machine's own clock, and beside libfaketime."""
+    ours = found["virtual"]
+    yield compare(name, ours, found["native"], "native", "ns", TARGETS[name], paired=True)
+    for suffix, way in ((VS_FAKETIME, "libfaketime"), (VS_UNCACHED, "libfaketime uncached")):
+        if way in found:
+            yield compare(name + suffix, ours, found[way], way, "ns", None, paired=True)
+        elif name + suffix in bench.wanted:
+            yield Skipped(name + suffix, "libfaketime is not installed (package faketime)")
 
 
 def find_libfaketime() -> Path | None:
@@ -110,24 +120,25 @@ def faketime(library: Path, scratch: Path) -> list[Way]:
     environment = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(settings),
-        # The counting program times itself by this clock.
+        # The counting programs time themselves by this clock.
         "DONT_FAKE_MONOTONIC": "1",
     }
     return [
         Way("libfaketime", environment),
-        Way("libfaketime uncached", {**environment, "FAKETIME_NO_CACHE": "1"}, CALLS_UNCACHED),
+        Way("libfaketime uncached", {**environment, "FAKETIME_NO_CACHE": "1"}, slow=True),
     ]
 
 
-def time_reading(program: Path, way: Way) -> float:
-    """Median ns per reading of one run of the counting program."""
+def time_reading(program: Sequence[str], way: Way) -> float:
+    """Nanoseconds per reading of one run of a counting program."""
     done = subprocess.run(
-        [str(program), str(way.calls)],
+        [*program, str(CALLS_UNCACHED if way.slow else CALLS)],
         env={**os.environ, **way.environment},
         capture_output=True,
         text=True,
         timeout=RUN_LIMIT_S,
     )
     if done.returncode != 0:
-        raise LabError(f"{program.name} failed, {way.name}", log_tail=done.stderr.splitlines()[-5:])
+        name = Path(program[-1]).name
+        raise LabError(f"{name} failed, {way.name}", log_tail=done.stderr.splitlines()[-5:])
     return float(json.loads(done.stdout)["realtime_ns"])

@@ -8,7 +8,9 @@ import typer
 
 from ..errors import UsageError
 from ..faults.handle import ENTER
+from ..reach import warning_about
 from .options import LabName, connect, pick_lab
+from .output import out
 
 
 def exec_(
@@ -21,11 +23,14 @@ def exec_(
     """Run a command on a node, in its namespaces and on its clock.
 
     For example: ntplab exec lyon -- date -s "2023-10-01 12:00:00". Exits with the command's exit
-    code. Interactive when stdin is a terminal.
+    code. Interactive when stdin is a terminal. Warns when CMD is a program that the virtual clock
+    does not reach (static, setuid, Go, musl).
     """
     driver = connect()
     name = pick_lab(driver, lab)
     if driver.container(name, server) is None:
         known = ", ".join(sorted(c.node for c in driver.containers(name)))
         raise UsageError(f"no node {server!r} in lab {name}", hint=f"there are: {known}")
+    if warning := warning_about(driver, name, server, command[0]):
+        out.say(f"warning: {warning}")
     raise typer.Exit(driver.exec_interactive(name, server, [ENTER, *command]))

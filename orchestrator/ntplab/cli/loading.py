@@ -14,6 +14,7 @@ from ..scenario import Scenario, load_scenario
 from ..scenario.models import as_plain
 from ..setup.engine import ensure_engine
 from ..setup.images import ensure_images
+from ..topology import images_of
 from .output import out
 
 
@@ -28,11 +29,14 @@ def load_plan(file: Path, overrides: list[str] | None, seed: int | None = None) 
     return make_plan(load(file, overrides, seed))
 
 
-def ready_driver() -> DockerDriver:
-    """Engine running, images current: set up whatever is missing, saying so."""
+def ready_driver(plan: Plan | None = None, *, all_images: bool = False) -> DockerDriver:
+    """Engine running, images current: set up whatever is missing, saying so.
+
+    The images are those of `plan`, or of any ordinary lab; `all_images` has every one made.
+    """
     ensure_engine(out.say, engine_trouble)
     driver = DockerDriver()
-    ensure_images(driver, None, out.step)
+    ensure_images(driver, None if all_images else images_of(plan), out.step)
     return driver
 
 

@@ -22,7 +22,7 @@ Method = Annotated[
     str,
     typer.Option(
         metavar="METHOD",
-        help="daemon (stop chronyd), network (cut the time network), sources (chronyc).",
+        help="daemon (stop the daemon), network (cut the time network), sources (chrony only).",
         autocompletion=lambda: list(NTP_METHODS),
     ),
 ]

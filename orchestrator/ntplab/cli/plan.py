@@ -58,6 +58,7 @@ def show_nodes(planned: Plan) -> None:
                 format_ppm(clock.drift_ppm) if clock else "",
                 f"{clock.uptime_s / 86_400:.1f} d" if clock else "",
                 " ".join(node.networks),
+                clock.oscillator.words() if clock else "",
             )
         )
-    out.table(["node", "kind", "offset", "drift", "up for", "networks"], rows)
+    out.table(["node", "kind", "offset", "drift", "up for", "networks", "models"], rows)

@@ -17,6 +17,8 @@ from ..events import (
     NodeDied,
     NtpSettled,
     NtpSwitched,
+    OscillatorLate,
+    OscillatorTrouble,
     PhaseEnded,
     PhaseMeasuring,
     PhaseStarted,
@@ -92,6 +94,10 @@ class Narrator:
                 return f"  buyers buy for {span}"
             case PhaseEnded():
                 return f"phase {event.phase}: done"
+            case OscillatorLate() if event.seconds >= 1 or self._out.verbose:
+                return f"  {event.node}: its oscillator stood still for {event.seconds:.1f} s"
+            case OscillatorTrouble():
+                return f"  {event.node}: its oscillator does not do what it should: {event.error}"
             case SampleGap():
                 return f"  clocks were not sampled for {event.seconds:.2f} s"
             case RunInterrupted():

@@ -60,7 +60,7 @@ def run(
 
 def perform(wanted: RunRequest) -> tuple[RunDirectory, Results]:
     """Run it with progress; whatever happens, say where the evidence is."""
-    driver = ready_driver()
+    driver = ready_driver(wanted.plan)
     with Narrator(out, wanted.plan) as narrator:
         try:
             return run_experiment(wanted, driver, narrator)

@@ -8,6 +8,8 @@ from ..driver.base import ContainerInfo, Driver
 from ..faults import LabHandle, ntp_state, show_clocks
 from ..faults.clocks import OBSERVER
 from ..faults.handle import each
+from ..oscillator import models_in_words
+from ..units import format_ppm
 from .clock import format_divergence
 from .options import Json, LabName, connect, lab_handle, pick_lab
 from .output import out
@@ -30,7 +32,7 @@ def status(lab: LabName = None, json: Json = False) -> None:
         return
     out.text(f"lab {name}")
     out.table(
-        ["node", "kind", "container", "divergence", "ntp", "ports"],
+        ["node", "kind", "container", "divergence", "ntp", "ports", "oscillator"],
         [_row(node) for node in nodes],
     )
 
@@ -53,6 +55,7 @@ def _state(
         "node": container.node,
         "kind": container.kind,
         "status": container.status,
+        "oscillator": clocks.get(container.node, {}).get("models"),
         "divergence_ns": clocks.get(container.node, {}).get("divergence_ns"),
         "ntp": None if ntp is None else ("on" if ntp.on else "off"),
         "ports": dict(container.ports),
@@ -68,4 +71,13 @@ def _row(node: dict[str, Any]) -> tuple[str, ...]:
         "" if divergence_ns is None else format_divergence(divergence_ns),
         node["ntp"] or "",
         " ".join(node["ports"].values()),
+        _oscillator(node["oscillator"]),
     )
+
+
+def _oscillator(models: dict[str, Any] | None) -> str:
+    """Its constant drift, and what else it does."""
+    if models is None:
+        return ""
+    drift = format_ppm(models["constant_ppm"]) if models["constant_ppm"] else ""
+    return ", ".join(filter(None, [drift, models_in_words(models)]))

@@ -58,7 +58,7 @@ def run_tests(
     chosen = [kind] if kind else list(KINDS)
     install_tools()
     if "lab" in chosen:
-        ready_driver()
+        ready_driver(all_images=True)
     folders = [folder for name in chosen for folder in KINDS[name] if (REPO_DIR / folder).is_dir()]
     # Whoever starts us in the background may have had SIGINT ignored, and programs inherit that:
     # the ones that tests interrupt would not listen.

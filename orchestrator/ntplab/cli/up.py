@@ -36,7 +36,7 @@ def up(
     `ntp`. Doing it again changes nothing; with another scenario, the lab is made anew.
     """
     plan = load_plan(file, overrides)
-    driver, name = ready_driver(), lab or plan.name
+    driver, name = ready_driver(plan), lab or plan.name
     checksum = plan_checksum(plan)
     if is_up(driver, name, checksum):
         out.step(f"lab {name} is up already")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..analysis import Results
 from ..analysis.results import PhaseResult
 from .clock import format_divergence
+from .daemon_table import show_daemons
 from .output import out
 
 EXPLAINED_SHOWN = 3
@@ -25,6 +26,7 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
         ],
         [_row(phase) for phase in results.phases],
     )
+    show_daemons(results)
     _show_double_bookings(results, explanations)
     out.text("")
     for expectation in results.expectations:

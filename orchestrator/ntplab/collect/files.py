@@ -1,14 +1,15 @@
-"""Log files of the nodes: chronyd's own tracking and statistics, and what containers printed."""
+"""Log files of the nodes: chronyd's tracking and statistics, and what containers printed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..daemons import DAEMONS
 from ..driver.base import Driver
 from ..errors import NtplabError
 
-CHRONY_LOGS = "/var/log/chrony"
+LOG_FOLDERS = tuple(daemon.logs for daemon in DAEMONS.values() if daemon.logs)
 
 
 def collect_logs(driver: Driver, lab: str, nodes: Iterable[str], directory: Path) -> list[str]:
@@ -24,8 +25,9 @@ def collect_logs(driver: Driver, lab: str, nodes: Iterable[str], directory: Path
             with (target / "container.log").open("wb") as log:
                 for chunk in driver.logs(lab, node, stdout=False, stderr=True):
                     log.write(chunk)
-            for name, content in driver.read_files(lab, node, CHRONY_LOGS).items():
-                (target / Path(name).name).write_bytes(content)
+            for folder in LOG_FOLDERS:
+                for name, content in driver.read_files(lab, node, folder).items():
+                    (target / Path(name).name).write_bytes(content)
         except NtplabError as error:
             missing.append(f"{node}: {error.message}")
     return missing

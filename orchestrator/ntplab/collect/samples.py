@@ -6,7 +6,14 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-from ..events import Emit, SampleGap
+from ..events import (
+    Emit,
+    Event,
+    OscillatorAsked,
+    OscillatorLate,
+    OscillatorTrouble,
+    SampleGap,
+)
 from .streams import Document
 
 Append = Callable[[str, Iterable[Document]], object]
@@ -39,6 +46,8 @@ class ObserverFeed:
             self._append("belief", [document])
         elif kind == "gap":
             self._emit(SampleGap(int(document["lab_ns"]), float(document.get("seconds", 0.0))))
+        elif kind.startswith("oscillator"):
+            self._emit(oscillator_event(document))
         elif kind == "ready":
             with self._changed:
                 self.ready = document
@@ -63,6 +72,18 @@ class ObserverFeed:
         """Return when something new was reported, or after `timeout_s`."""
         with self._changed:
             self._changed.wait(timeout_s)
+
+
+def oscillator_event(document: Document) -> Event:
+    """What the observer says of an oscillator."""
+    lab_ns, node = int(document["lab_ns"]), str(document["node"])
+    match document["t"]:
+        case "oscillator.late":
+            steps, seconds = int(document["steps"]), float(document["seconds"])
+            return OscillatorLate(lab_ns, node, steps, seconds)
+        case "oscillator.trouble":
+            return OscillatorTrouble(lab_ns, node, str(document["error"]))
+    return OscillatorAsked(lab_ns, node, document["models"])
 
 
 class BuyersFeed:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..driver.base import EngineInfo
 from ..errors import EngineDenied, EngineError
 from ..hostclock import HostDiscipline
+from ..reach import listed
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -44,6 +45,8 @@ class Trial:
     """The launcher's word: `on`, or `off: why`."""
     wall_error_s: float = 0.0
     """Its `date` minus the date it was given."""
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    """Programs that see the host's clock all the same: path -> why."""
 
 
 def engine(info: EngineInfo | None, trouble: EngineError | None) -> Check:
@@ -155,7 +158,10 @@ def trials(found: Iterable[Trial]) -> Iterable[Check]:
         elif trial.time_namespace != "on":
             yield Check(name, "warn", f"time namespace {trial.time_namespace}; {_NO_NAMESPACE}")
         else:
-            yield Check(name, "ok", "virtual wall clock and time namespace in force")
+            detail = "virtual wall clock and time namespace in force"
+            if trial.unreached:
+                detail += f"; on the host's clock: {listed(trial.unreached)}"
+            yield Check(name, "ok", detail)
 
 
 def host_clock(before: HostDiscipline, after: HostDiscipline) -> Check:

@@ -8,6 +8,7 @@ from ..driver.base import Driver
 from ..errors import EngineError
 from ..hostclock import read_host_discipline
 from ..setup.images import image_states
+from ..topology import is_optional
 from . import checks, probes
 from .checks import Check
 from .trial import try_images
@@ -41,7 +42,11 @@ def _kernel() -> Iterator[Check]:
 
 
 def _images(driver: Driver) -> Iterator[Check]:
-    states = image_states(driver)
+    states = {
+        image: state
+        for image, state in image_states(driver).items()
+        if not (state == "missing" and is_optional(image))
+    }
     yield checks.images(states)
     before = read_host_discipline()
     yield from checks.trials(

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ..driver.base import Driver
 from ..errors import LabError
+from ..reach import unreached_programs
 from ..topology import NodeSpec, VolumeMount, VolumeSpec, docker_name
 from .checks import Trial
 
@@ -98,6 +99,7 @@ def _try(driver: Driver, lab: str, volume: str, image: str) -> Trial:
         shown = driver.exec(lab, node, ["/usr/lib/ntplab/enter", "date", "+%s"])
         expected_s = time.time() + OFFSET_NS / 1e9
         status = driver.exec(lab, node, ["cat", "/run/ntplab/timens"])
+        unreached = unreached_programs(driver, lab, node)
     except LabError as error:
         return Trial(image, error=str(error))
     if not shown.ok or not shown.stdout.strip().isdigit():
@@ -107,4 +109,5 @@ def _try(driver: Driver, lab: str, volume: str, image: str) -> Trial:
         image,
         time_namespace=status.stdout.strip(),
         wall_error_s=int(shown.stdout) - expected_s,
+        unreached=unreached,
     )

@@ -22,6 +22,10 @@ class ManifestNode(_Model):
     time_namespace_reason: str = ""
     image: str = ""
     image_digest: str = ""
+    ntp_daemon: str = ""
+    """chrony, ntpsec, openntpd or timesyncd; empty where none steers the clock"""
+    ntp_version: str = ""
+    """of its Debian package"""
 
 
 class Skew(_Model):
@@ -62,6 +66,8 @@ class ManifestPhase(_Model):
     steered: list[str] = Field(default_factory=list)
     clocks: Literal["true", "skewed", "keep"] = "keep"
     settle: ManifestSettle | None = None
+    load: list[Any] | None = None
+    """the planned patterns, empty for none; None where the manifest does not say"""
     faults: list[ManifestFault] = Field(default_factory=list)
 
 

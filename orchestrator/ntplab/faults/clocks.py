@@ -1,4 +1,4 @@
-"""Set, step, drift, freeze and reset clocks, through the observer's hands on the clock pages.
+"""Bend clocks and their oscillators, through the observer's hands on the clock pages.
 
 Read back twice: the observer samples the page after the change, and `date` is asked inside
 the container.
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import FaultError
+from ..oscillator import StrobePlan, TemperaturePlan, WanderPlan
 from .handle import ENTER, LabHandle, each
 
 OBSERVER = "observer"
@@ -39,8 +40,32 @@ def bend(lab: LabHandle, node: str, action: str, value: int | float | None = Non
     return _observe(lab, [action, node, *argument])
 
 
+def let_wander(lab: LabHandle, node: str, plan: WanderPlan) -> Any:
+    """The oscillator's frequency walks at random; the observer's answer, read back, as below."""
+    seed = [] if plan.seed is None else [f"--seed={plan.seed}"]
+    return _observe(lab, ["wander", node, f"--ppm={plan.per_second_ppm}", *seed])
+
+
+def let_temperature(lab: LabHandle, node: str, plan: TemperaturePlan) -> Any:
+    """The oscillator's frequency follows a sinusoid."""
+    period, phase = f"--period-ns={plan.period_ns}", f"--phase-ns={plan.phase_ns}"
+    return _observe(lab, ["temperature", node, f"--ppm={plan.amplitude_ppm}", period, phase])
+
+
+def let_strobe(lab: LabHandle, node: str, plan: StrobePlan) -> Any:
+    """The clock jumps to and fro."""
+    for_ = [] if plan.for_ns is None else [f"--for-ns={plan.for_ns}"]
+    numbers = [f"--by-ns={plan.by_ns}", f"--period-ns={plan.period_ns}", *for_]
+    return _observe(lab, ["strobe", node, *numbers])
+
+
+def make_steady(lab: LabHandle, node: str, models: Sequence[str] = ()) -> Any:
+    """Wander, temperature and strobe end, or those named: constant drift is left."""
+    return _observe(lab, ["steady", node, *(f"--model={model}" for model in models)])
+
+
 def reset_clocks(lab: LabHandle, nodes: Sequence[str]) -> Any:
-    """True clocks: no offset, no oscillator error, no frequency correction left by a daemon."""
+    """True clocks: no offset, an oscillator without error, no correction left by a daemon."""
     return _observe(lab, ["reset", *nodes])
 
 

@@ -1,8 +1,8 @@
 """Switch NTP of a node off and on, in three ways, and see that it is.
 
-- `daemon`: stop and start chronyd, by its supervisor;
+- `daemon`: stop and start the NTP daemon, by its supervisor;
 - `network`: take the node off the time network, and put it back;
-- `sources`: tell chronyd that its sources are offline, or online.
+- `sources`: tell chronyd that its sources are offline, or online; no other daemon can be told.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..daemons import CHRONY, NTPSEC, OPENNTPD, Daemon, daemon_in
+from ..driver.base import ContainerInfo
 from ..errors import FaultError, NodeError
 from .handle import LabHandle, until
 
 TIME_NETWORK = "time"
-SERVICE = "/run/service/chronyd"
+SERVICES = "/run/service"
 SEEN_WITHIN_S = 10.0
-"""How long a switch may take until it is seen; chronyd starts in well under a second."""
+"""How long a switch may take until it is seen; the daemons start in well under a second."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +28,37 @@ class NtpState:
     node: str
     daemon_running: bool
     on_time_network: bool
-    sources_online: int
+    sources_online: int | None
+    """None: a daemon whose sources are always online"""
+    daemon: str = CHRONY.name
+    program: str = CHRONY.program
 
     @property
     def on(self) -> bool:
-        return self.daemon_running and self.on_time_network and self.sources_online > 0
+        return self.daemon_running and self.on_time_network and self.sources_online != 0
 
     def why_off(self) -> str:
         if not self.daemon_running:
-            return "chronyd is stopped"
+            return f"{self.program} is stopped"
         if not self.on_time_network:
             return "off the time network"
-        return "" if self.sources_online else "all sources are offline"
+        return "all sources are offline" if self.sources_online == 0 else ""
 
 
 def ntp_state(lab: LabHandle, node: str) -> NtpState:
     """Look at one node, now."""
-    running = _daemon_running(lab, node)
-    online = _sources_online(lab, node) if running else 0
-    return NtpState(node, running, _on_time_network(lab, node), online)
+    daemon = daemon_of(lab, node)
+    running = daemon_running(lab, node, daemon)
+    online: int | None = None
+    if daemon.switches_sources:
+        online = _sources_online(lab, node) if running else 0
+    on_network = _on_time_network(lab, node)
+    return NtpState(node, running, on_network, online, daemon.name, daemon.program)
+
+
+def daemon_of(lab: LabHandle, node: str) -> Daemon:
+    """Which NTP daemon a node has. Raises `NodeError` when there is no such node."""
+    return daemon_in(_container(lab, node).image)
 
 
 def switch_ntp(lab: LabHandle, node: str, state: str, method: str) -> int:
@@ -57,11 +71,12 @@ def switch_ntp(lab: LabHandle, node: str, state: str, method: str) -> int:
 
 
 def _switch_daemon(lab: LabHandle, node: str, on: bool) -> None:
-    lab.must(node, ["s6-svc", "-u" if on else "-d", SERVICE])
+    daemon = daemon_of(lab, node)
+    lab.must(node, ["s6-svc", "-u" if on else "-d", _service(daemon)])
     until(
-        lambda: _daemon_running(lab, node) == on and (not on or _chronyd_answers(lab, node)),
+        lambda: daemon_running(lab, node, daemon) == on and (not on or _answers(lab, node, daemon)),
         SEEN_WITHIN_S,
-        f"{node}: chronyd {'started and answering' if on else 'stopped'}",
+        f"{node}: {daemon.program} {'started and answering' if on else 'stopped'}",
     )
 
 
@@ -78,7 +93,14 @@ def _switch_network(lab: LabHandle, node: str, on: bool) -> None:
 
 
 def _switch_sources(lab: LabHandle, node: str, on: bool) -> None:
-    if not _daemon_running(lab, node):
+    daemon = daemon_of(lab, node)
+    if not daemon.switches_sources:
+        raise FaultError(
+            f"{node}: {daemon.program} cannot be told that its sources are "
+            f"{'online' if on else 'offline'}",
+            hint="only chronyd can; use --method daemon or network",
+        )
+    if not daemon_running(lab, node, daemon):
         raise FaultError(
             f"{node}: chronyd is not running, its sources cannot be switched",
             hint="start it with `./ntplab ntp on --method daemon`",
@@ -98,16 +120,30 @@ NTP_METHODS: dict[str, Callable[[LabHandle, str, bool], None]] = {
 }
 
 
-def _daemon_running(lab: LabHandle, node: str) -> bool:
-    # Asked twice over: the supervisor's word, and a living process of that number.
+def daemon_running(lab: LabHandle, node: str, daemon: Daemon) -> bool:
+    """Asked twice over: the supervisor's word, and a living process of that number."""
+    service = _service(daemon)
     script = (
-        f'test "$(s6-svstat -o up {SERVICE})" = true && kill -0 "$(s6-svstat -o pid {SERVICE})"'
+        f'test "$(s6-svstat -o up {service})" = true && kill -0 "$(s6-svstat -o pid {service})"'
     )
     return lab.exec(node, ["sh", "-c", script]).ok
 
 
-def _chronyd_answers(lab: LabHandle, node: str) -> bool:
-    return lab.exec(node, ["chronyc", "-c", "tracking"]).ok
+_QUESTIONS = {
+    CHRONY.name: ["chronyc", "-c", "tracking"],
+    NTPSEC.name: ["ntpq", "-4", "-c", "rv 0 version", "127.0.0.1"],
+    OPENNTPD.name: ["ntpctl", "-s", "status"],
+}
+
+
+def _answers(lab: LabHandle, node: str, daemon: Daemon) -> bool:
+    """Whether it answers its own control program, where it has one."""
+    question = _QUESTIONS.get(daemon.name)
+    return question is None or lab.exec(node, question).ok
+
+
+def _service(daemon: Daemon) -> str:
+    return f"{SERVICES}/{daemon.service}"
 
 
 def _sources_online(lab: LabHandle, node: str) -> int:
@@ -117,7 +153,11 @@ def _sources_online(lab: LabHandle, node: str) -> int:
 
 
 def _on_time_network(lab: LabHandle, node: str) -> bool:
+    return TIME_NETWORK in _container(lab, node).networks
+
+
+def _container(lab: LabHandle, node: str) -> ContainerInfo:
     container = lab.driver.container(lab.lab, node)
     if container is None:
         raise NodeError(f"{node}: there is no such node in lab {lab.lab}")
-    return TIME_NETWORK in container.networks
+    return container

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from ..errors import FaultError
 from ..plan import FaultPlan
 from ..units import NS_PER_S, format_duration, format_ppm
-from .clocks import bend, set_date, show_clocks
+from .clocks import (
+    bend,
+    let_strobe,
+    let_temperature,
+    let_wander,
+    make_steady,
+    set_date,
+    show_clocks,
+)
 from .handle import ENTER, LabHandle, until
 from .ntp import switch_ntp
 
@@ -24,6 +33,8 @@ class Struck:
 
     value: str
     divergence_ns: int | None = None
+    oscillator: Mapping[str, Any] | None = None
+    """what the node's oscillator does now, as the observer says"""
 
 
 def strike(lab: LabHandle, fault: FaultPlan) -> Struck:
@@ -32,8 +43,12 @@ def strike(lab: LabHandle, fault: FaultPlan) -> Struck:
 
 
 def _bent(lab: LabHandle, node: str, action: str, value: float | None, words: str) -> Struck:
-    answer = bend(lab, node, action, value)
-    return Struck(words, int(answer["divergence_ns"][node]))
+    return _seen(bend(lab, node, action, value), node, words)
+
+
+def _seen(answer: Any, node: str, words: str) -> Struck:
+    models = answer["nodes"][node]["models"]
+    return Struck(words, int(answer["divergence_ns"][node]), models)
 
 
 def _step(lab: LabHandle, fault: FaultPlan) -> Struck:
@@ -49,6 +64,20 @@ def _offset(lab: LabHandle, fault: FaultPlan) -> Struck:
 def _drift(lab: LabHandle, fault: FaultPlan) -> Struck:
     ppm = fault.drift_ppm or 0.0
     return _bent(lab, fault.node, "drift", ppm, format_ppm(ppm))
+
+
+def _model(lab: LabHandle, fault: FaultPlan) -> Struck:
+    """A model of what the oscillator does over time; in force once the main process says so."""
+    node, words = fault.node, ""
+    if fault.wander:
+        answer, words = let_wander(lab, node, fault.wander), fault.wander.words()
+    elif fault.temperature:
+        answer, words = let_temperature(lab, node, fault.temperature), fault.temperature.words()
+    elif fault.strobe:
+        answer, words = let_strobe(lab, node, fault.strobe), fault.strobe.words()
+    else:
+        answer = make_steady(lab, node)
+    return _seen(answer, node, words.removeprefix(f"{fault.kind} "))
 
 
 def _freeze(lab: LabHandle, fault: FaultPlan) -> Struck:
@@ -99,6 +128,10 @@ _STRIKES: dict[str, Callable[[LabHandle, FaultPlan], Struck]] = {
     "step": _step,
     "offset": _offset,
     "drift": _drift,
+    "wander": _model,
+    "temperature": _model,
+    "strobe": _model,
+    "steady": _model,
     "freeze": _freeze,
     "thaw": _freeze,
     "date": _date,

@@ -9,7 +9,19 @@ from pydantic import BeforeValidator, Discriminator, Field
 from pydantic import WithJsonSchema as JsonSchema
 
 from .base import Model
-from .types import Drift, FaultTime, Name, NtpMethod, Offset
+from .types import (
+    Drift,
+    Excursion,
+    FaultTime,
+    Name,
+    NtpMethod,
+    Offset,
+    StrobeLength,
+    StrobePeriod,
+    TemperaturePeriod,
+    TemperaturePhase,
+    Whole,
+)
 
 
 def _utc_date(value: object) -> object:
@@ -54,6 +66,42 @@ class SetDrift(FaultBase):
 
     kind: Literal["drift"]
     value: Drift = Field(description="its error from then on")
+
+
+class SetWander(FaultBase):
+    """The oscillator's frequency begins to walk at random."""
+
+    kind: Literal["wander"]
+    value: Excursion = Field(description="how far it strays in a second; `0` ends it")
+    seed: Annotated[Whole, Field(ge=0, lt=2**53)] | None = Field(
+        default=None, description="instead of the one that the node has from the scenario's"
+    )
+
+
+class SetTemperature(FaultBase):
+    """The oscillator's frequency begins to follow a sinusoid."""
+
+    kind: Literal["temperature"]
+    value: Excursion = Field(description="how far to either side of its drift; `0` ends it")
+    period: TemperaturePeriod = Field(description="from peak to peak")
+    phase: TemperaturePhase = Field(default=0, description="how far into its period it begins")
+
+
+class Strobe(FaultBase):
+    """The clock jumps to and fro: there for half of each period, back for the other half."""
+
+    kind: Literal["strobe"]
+    value: Offset = Field(description="by how much; `0` ends it")
+    period: StrobePeriod = Field(description="from one jump out to the next")
+    lasts: StrobeLength | None = Field(
+        default=None, description="for how long; until something ends it if absent"
+    )
+
+
+class Steady(FaultBase):
+    """Wander, temperature and strobe end: the clock is back home, its constant drift is left."""
+
+    kind: Literal["steady"]
 
 
 class Freeze(FaultBase):
@@ -109,6 +157,19 @@ class NtpOn(FaultBase):
 
 
 Fault = Annotated[
-    Step | SetOffset | SetDrift | Freeze | Thaw | SetDate | Exec | Kill | NtpOff | NtpOn,
+    Step
+    | SetOffset
+    | SetDrift
+    | SetWander
+    | SetTemperature
+    | Strobe
+    | Steady
+    | Freeze
+    | Thaw
+    | SetDate
+    | Exec
+    | Kill
+    | NtpOff
+    | NtpOn,
     Discriminator("kind"),
 ]

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from ..units import NS_PER_MS
 from .base import Model
-from .types import Accuracy, Drift, Flag, Name, Offset, OneLine, SlewRate, Uptime, Whole
+from .types import (
+    Accuracy,
+    Drift,
+    Excursion,
+    Flag,
+    Name,
+    NtpDaemon,
+    Offset,
+    OneLine,
+    SlewRate,
+    TemperaturePeriod,
+    TemperaturePhase,
+    Uptime,
+    Whole,
+)
 
 DATABASE = "db"
 OBSERVER = "observer"
+
+
+class Wander(Model):
+    """The oscillator's frequency walks at random (random-walk frequency noise)."""
+
+    per_second: Excursion = Field(
+        description="how far it strays in a second (standard deviation); twice as far in 4 s"
+    )
+    seed: Annotated[Whole, Field(ge=0, lt=2**53)] | None = Field(
+        default=None,
+        description="clocks with the same seed wander alike; drawn from the scenario's seed if "
+        "absent, different for every node",
+    )
+
+
+class Temperature(Model):
+    """The oscillator's frequency follows a sinusoid, as it follows the temperature."""
+
+    amplitude: Excursion = Field(description="how far to either side of its drift")
+    period: TemperaturePeriod = Field(description="from peak to peak")
+    phase: TemperaturePhase = Field(
+        default=0, description="how far into its period it begins; at 0 it is on its way up"
+    )
 
 
 class MachineClock(Model):
@@ -19,6 +56,10 @@ class MachineClock(Model):
 
     offset: Offset = Field(default=0, description="wall clock minus true time at the start")
     drift: Drift = Field(default=0.0, description="oscillator error; positive runs fast")
+    wander: Wander | None = Field(default=None, description="its frequency walks at random")
+    temperature: Temperature | None = Field(
+        default=None, description="its frequency follows a sinusoid"
+    )
     uptime: Uptime | None = Field(
         default=None,
         description="how much longer than the host this machine has been up (whole seconds); "
@@ -27,7 +68,8 @@ class MachineClock(Model):
 
 
 class Makestep(Model):
-    """When chronyd may jump instead of slewing."""
+    """When an NTP daemon may jump instead of slewing. Not every daemon can be told all of it: see
+    the explanation of NTP daemons."""
 
     threshold: Accuracy = Field(
         default=100 * NS_PER_MS, description="jump only if off by more than this"
@@ -38,8 +80,13 @@ class Makestep(Model):
 
 
 class NtpDefaults(Model):
-    """How the NTP daemons of all nodes are configured."""
+    """How the NTP daemons of all nodes are configured, as far as each can be told."""
 
+    daemon: NtpDaemon = Field(
+        default="chrony",
+        description="which NTP daemon steers the servers' clocks; time servers and the database "
+        "have chrony",
+    )
     minpoll: Annotated[Whole, Field(ge=-6, le=24)] = Field(
         default=-2, description="shortest time between polls, as a power of two of seconds"
     )
@@ -50,7 +97,7 @@ class NtpDefaults(Model):
         default=Makestep(), description="`null`: never jump, slew whatever it takes"
     )
     max_slew: SlewRate | None = Field(
-        default=None, description="fastest slew; chronyd's default if absent"
+        default=None, description="fastest slew of chronyd; its default if absent"
     )
     options: tuple[OneLine, ...] = Field(
         default=(),
@@ -62,8 +109,8 @@ class NtpDefaults(Model):
 class ServerNtp(Model):
     """The NTP client of one server."""
 
-    daemon: Literal["chrony"] = Field(
-        default="chrony", description="which NTP daemon steers the clock"
+    daemon: NtpDaemon | None = Field(
+        default=None, description="which NTP daemon steers the clock; the lab's if absent"
     )
     sources: tuple[Name, ...] | None = Field(
         default=None, max_length=10, description="time servers it asks; all of them if absent"
@@ -71,7 +118,7 @@ class ServerNtp(Model):
     options: tuple[OneLine, ...] = Field(
         default=(),
         max_length=100,
-        description="further lines for its chrony.conf, put in as they are",
+        description="further lines for its daemon's configuration, put in as they are",
     )
 
 

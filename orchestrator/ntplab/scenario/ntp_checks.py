@@ -31,6 +31,7 @@ def check_switching(scenario: Scenario, source: Source) -> Iterator[Problem]:
         for what in _switch(off_by, phase.ntp, phase.method, phase.servers or tuple(nodes)):
             yield source.problem((*path, "ntp"), what)
         yield from _faults(off_by, phase, path, source)
+    yield from _methods(scenario, nodes, source)
 
 
 def _faults(off_by: OffBy, phase: Phase, path: Path, source: Source) -> Iterator[Problem]:
@@ -41,6 +42,26 @@ def _faults(off_by: OffBy, phase: Phase, path: Path, source: Source) -> Iterator
             state = "off" if isinstance(fault, NtpOff) else "on"
             for what in _switch(off_by, state, fault.value, (fault.server,)):
                 yield source.problem((*path, "faults", index), what)
+
+
+def _methods(scenario: Scenario, nodes: list[str], source: Source) -> Iterator[Problem]:
+    """Sources switched of daemons that cannot be told that theirs are offline."""
+    other = {s.name: s.ntp.daemon or scenario.ntp.daemon for s in scenario.servers}
+    other = {node: daemon for node, daemon in other.items() if daemon != "chrony"}
+    for number, phase in enumerate(scenario.phases):
+        if phase.ntp != "keep" and phase.method == "sources":
+            for node in phase.servers or nodes:
+                if node in other:
+                    yield source.problem(("phases", number, "method"), _deaf(node, other[node]))
+        for index, fault in enumerate(phase.faults):
+            by_sources = isinstance(fault, NtpOff | NtpOn) and fault.value == "sources"
+            if by_sources and fault.server in other:
+                path: Path = ("phases", number, "faults", index)
+                yield source.problem(path, _deaf(fault.server, other[fault.server]))
+
+
+def _deaf(node: str, daemon: str) -> str:
+    return f"{node} runs {daemon}, which cannot be told that its sources are offline"
 
 
 def _switch(off_by: OffBy, state: str, method: str, nodes: tuple[str, ...]) -> Iterator[str]:

@@ -15,9 +15,34 @@ from pydantic import BaseModel
 
 from .. import units
 from ..paths import REPO_DIR
-from .faults import Exec, Freeze, Kill, NtpOff, NtpOn, SetDate, SetDrift, SetOffset, Step, Thaw
+from .faults import (
+    Exec,
+    Freeze,
+    Kill,
+    NtpOff,
+    NtpOn,
+    SetDate,
+    SetDrift,
+    SetOffset,
+    SetTemperature,
+    SetWander,
+    Steady,
+    Step,
+    Strobe,
+    Thaw,
+)
 from .models import Phase, Sampling, Scenario, Settle
-from .nodes import Database, MachineClock, Makestep, NtpDefaults, Server, ServerNtp, TimeServer
+from .nodes import (
+    Database,
+    MachineClock,
+    Makestep,
+    NtpDefaults,
+    Server,
+    ServerNtp,
+    Temperature,
+    TimeServer,
+    Wander,
+)
 from .workload import HotSpot, Lease, Races, TimestampOrder, Unique
 
 Schema = dict[str, Any]
@@ -34,6 +59,8 @@ TITLES: dict[type[BaseModel], str] = {
     Unique: "Policy unique",
     Server: "Server",
     MachineClock: "Clock",
+    Wander: "Wander",
+    Temperature: "Temperature",
     ServerNtp: "NTP client",
     TimeServer: "Time server",
     Database: "Database",
@@ -50,6 +77,10 @@ FAULTS: tuple[type[BaseModel], ...] = (
     Step,
     SetOffset,
     SetDrift,
+    SetWander,
+    SetTemperature,
+    Strobe,
+    Steady,
     Freeze,
     Thaw,
     SetDate,

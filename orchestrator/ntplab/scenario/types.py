@@ -104,6 +104,19 @@ Drift = Annotated[
     ),
 ]
 """ppm"""
+Excursion = Annotated[
+    float,
+    *_quantity(units.parse_ppm, units.format_ppm, units.PPM_PATTERN, 0.0, 100_000.0, "drift"),
+]
+"""ppm, zero allowed"""
+TemperaturePeriod = Annotated[int, *_duration(NS_PER_S, 366 * DAY_NS)]
+"""ns"""
+TemperaturePhase = Annotated[int, *_duration(0, 366 * DAY_NS)]
+"""ns"""
+StrobePeriod = Annotated[int, *_duration(20 * NS_PER_MS, DAY_NS)]
+"""ns"""
+StrobeLength = Annotated[int, *_duration(NS_PER_MS, DAY_NS)]
+"""ns"""
 SlewRate = Annotated[
     float,
     *_quantity(units.parse_ppm, units.format_ppm, units.PPM_PATTERN, 0.001, 100_000.0, "rate"),
@@ -126,3 +139,4 @@ ClockState = Annotated[
     WithJsonSchema({"enum": ["true", "skewed", "keep", True]}),
 ]
 NtpMethod = Literal["daemon", "network", "sources"]
+NtpDaemon = Literal["chrony", "ntpsec", "openntpd", "timesyncd"]

@@ -133,7 +133,7 @@ def _build(store: ImageStore, images_dir: Path, recipe: Recipe, sum_: str, say: 
             pack_context(images_dir, recipe, host_ca),
             dockerfile=recipe.dockerfile,
             labels={INPUTS_LABEL: sum_},
-            build_args=_proxies(),
+            build_args=proxies_of_this_process(),
         ):
             log.append(line)
     except ImageError as error:
@@ -145,7 +145,7 @@ def _build(store: ImageStore, images_dir: Path, recipe: Recipe, sum_: str, say: 
     say(f"built image {recipe.image} in {time.monotonic() - started:.0f} s")
 
 
-def _proxies() -> dict[str, str]:
+def proxies_of_this_process() -> dict[str, str]:
     """Builds reach the network the way this process does; Docker keeps these out of the image."""
     names = (*_PROXY_VARIABLES, *(name.upper() for name in _PROXY_VARIABLES))
     return {name: os.environ[name] for name in names if name in os.environ}
