@@ -6,7 +6,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, database, demo, discipline, judging, model_checking, reading, throughput
+from . import (
+    bring_up,
+    convergence,
+    database,
+    demo,
+    discipline,
+    judging,
+    model_checking,
+    reading,
+    throughput,
+)
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
