@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -196,3 +197,12 @@ def test_a_certain_order_is_one_that_no_errors_within_the_bounds_can_change(
         for b, second in stamps[i + 1 :]
     )
     assert seat.order_certain is not overlapping
+
+
+def test_a_hybrid_stamp_is_corrected_by_its_wall_clock() -> None:
+    """The stamp may be far above the wall clock of the server that made it."""
+    ahead = claim("a", "A", 0, error_ns=-5 * S, claimed_wall_ns=T - 5 * S)
+    hybrid = replace(ahead, stamp_ns=T + 900 * S)
+    (seat,) = compare([hybrid], [measured("A", 0, -5 * S, raw_ns=None)])
+    assert seat.claims[0].stamp_ns == T + 900 * S
+    assert seat.claims[0].corrected_stamp_ns == T

@@ -46,6 +46,13 @@ class Stamped:
     raw_ns: int
     decision: Decision | None
     receipt_id: str | None
+    claimed_wall_ns: int | None = None
+    """the wall clock, where the stamp is another (hybrid-logical)"""
+
+    @property
+    def wall_ns(self) -> int:
+        """What the wall clock showed when the claim was made."""
+        return self.stamp_ns if self.claimed_wall_ns is None else self.claimed_wall_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ class ClockErrors:
         the same time twice, with different errors.
         """
         key = claim.server, source
-        lines = (self._raw.get(key), claim.raw_ns), (self._wall.get(key), claim.stamp_ns)
+        lines = (self._raw.get(key), claim.raw_ns), (self._wall.get(key), claim.wall_ns)
         near = [found for line, at in lines if line and (found := line.nearest(at))]
         return min(near, key=lambda found: found[0])[1] if near else None
 
@@ -127,7 +134,7 @@ def _compared(
     if error_ns is None:
         seconds = MEASUREMENT_AGE_NS_MAX // NS
         reason = (belief and belief.reason) or f"no measurement within {seconds} s of the claim"
-    corrected_ns = None if error_ns is None else claim.stamp_ns - error_ns
+    corrected_ns = None if error_ns is None else claim.wall_ns - error_ns
     return ComparedClaim(
         claim_id=claim.claim_id,
         server=claim.server,
