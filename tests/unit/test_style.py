@@ -15,6 +15,7 @@ MYPY_PACKAGES = [
     ["-p", "booking"],
     ["-p", "buyers"],
     ["-p", "observer"],
+    ["-p", "train"],
 ]
 
 

@@ -1,0 +1,82 @@
+"""A train ticket and the wish for one, as both the office and the clients know them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+NS = 1_000_000_000
+NAME_CHARS_MAX = 40
+"""Of places and holders, so that a ticket fits one line of Airplug in any script."""
+
+
+class BadValueError(ValueError):
+    """A value that nobody may send or enter; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One seat on one train. `holder` is the office or the client that owns it."""
+
+    ticket_id: int
+    departure_ns: int
+    """UTC, ns since 1970."""
+    zone: str
+    """IANA zone of the place of departure; a wish's day is a day there."""
+    origin: str
+    destination: str
+    holder: str
+    price_cents: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.ticket_id < 1:
+            raise BadValueError(f"ticket number {self.ticket_id}: they start at 1")
+        if self.price_cents is not None and self.price_cents < 0:
+            raise BadValueError(f"price {self.price_cents}: below zero")
+        for what in (self.origin, self.destination, self.holder):
+            if not 1 <= len(what) <= NAME_CHARS_MAX:
+                raise BadValueError(f"{what!r}: names have 1 to {NAME_CHARS_MAX} characters")
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise BadValueError(f"time zone {self.zone!r} is unknown") from error
+
+    @property
+    def departure(self) -> datetime:
+        """In the zone of the place of departure."""
+        utc = datetime.fromtimestamp(self.departure_ns // NS, UTC)
+        return utc.astimezone(ZoneInfo(self.zone))
+
+    @property
+    def day(self) -> date:
+        return self.departure.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client asks for; what is None does not matter to it."""
+
+    origin: str | None = None
+    destination: str | None = None
+    day: str | None = None
+    """ISO date in the zone of the place of departure."""
+    ticket_id: int | None = None
+
+    def __post_init__(self) -> None:
+        for place in (self.origin, self.destination):
+            if place is not None and not 1 <= len(place) <= NAME_CHARS_MAX:
+                raise BadValueError(f"{place!r}: names have 1 to {NAME_CHARS_MAX} characters")
+        if self.day is not None:
+            try:
+                date.fromisoformat(self.day)
+            except ValueError as error:
+                raise BadValueError(f"day {self.day!r}: write it as 2026-12-24") from error
+
+    def fits(self, ticket: Ticket) -> bool:
+        return (
+            self.origin in (None, ticket.origin)
+            and self.destination in (None, ticket.destination)
+            and self.ticket_id in (None, ticket.ticket_id)
+            and (self.day is None or self.day == ticket.day.isoformat())
+        )
