@@ -14,7 +14,8 @@ from .clocks import Clocks, last_sample_ns, load_clocks
 from .expectations import evaluate
 from .phases import PhaseSpan, phase_spans
 from .pooling import pooled
-from .results import PhaseResult, Results, Verdict
+from .results import Bookings, PhaseResult, Results, Verdict
+from .train import double_sales, is_train, judge_phase, load_train
 
 
 def analyze(run_dir: Path | RunDirectory) -> Results:
@@ -38,13 +39,15 @@ def judge(run: RunDirectory) -> Results:
     manifest, events = evidence.manifest(), evidence.events()
     clocks = load_clocks(evidence)
     spans = phase_spans(manifest, events, last_sample_ns(clocks))
+    phases = [_phase(evidence, manifest, events, clocks, s) for s in spans]
+    _judge_train(evidence, manifest, spans, phases)
     results = Results(
         run=manifest.run,
         scenario=manifest.scenario_name,
         policy=manifest.policy,
         seed=manifest.seed,
         verdict="unknown",
-        phases=pooled(manifest, [_phase(evidence, manifest, events, clocks, s) for s in spans]),
+        phases=pooled(manifest, phases),
     )
     results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
     results.verdict, results.reasons = _verdict(results, events)
@@ -70,9 +73,28 @@ def _phase(
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
         sync=sync.measure(evidence, clocks, span, events, daemons, error_ns),
-        bookings=bookings.judge(seen, manifest, clocks, span, events),
+        bookings=Bookings()
+        if is_train(manifest)
+        else bookings.judge(seen, manifest, clocks, span, events),
         evidence=completeness.examine(span, seen, manifest, events, clocks),
     )
+
+
+def _judge_train(
+    evidence: Evidence,
+    manifest: Manifest,
+    spans: Sequence[PhaseSpan],
+    phases: Sequence[PhaseResult],
+) -> None:
+    """The train system's figures, put beside those about clocks."""
+    seen = load_train(evidence, manifest)
+    if seen is None:
+        return
+    twice = double_sales(seen)
+    for span, phase in zip(spans, phases, strict=True):
+        phase.train = judge_phase(seen, span, spans, twice)
+        phase.evidence.missing += phase.train.missing
+        phase.evidence.complete = not phase.evidence.missing
 
 
 def _verdict(results: Results, events: Sequence[Event]) -> tuple[Verdict, list[str]]:
@@ -85,6 +107,11 @@ def _verdict(results: Results, events: Sequence[Event]) -> tuple[Verdict, list[s
         f"{phase.name}: unexplained double bookings: {phase.bookings.unexplained}"
         for phase in results.phases
         if phase.bookings.unexplained
+    ]
+    violated += [
+        f"{phase.name}: unexplained double sales: {phase.train.unexplained}"
+        for phase in results.phases
+        if phase.train and phase.train.unexplained
     ]
     violated += [
         f"{found.expect}: observed {found.observed}" + (f" ({found.reason})" * bool(found.reason))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ..errors import EvidenceError
 from .manifest import Manifest
 from .rundir import EVENTS, RunDirectory
-from .schema import TABLES
+from .schema import TABLES, TRAIN_TABLES
 
 BATCH_ROWS = 65_536
 
@@ -50,7 +50,7 @@ class Evidence:
 
     @property
     def missing(self) -> list[str]:
-        return [table for table in TABLES if not self.has(table)]
+        return [table for table in TABLES if table not in TRAIN_TABLES and not self.has(table)]
 
     def has(self, table: str) -> bool:
         return any(path.exists() for path in self._paths(table))
