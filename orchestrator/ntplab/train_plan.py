@@ -66,6 +66,7 @@ class TrainPlan:
     protocol: str
     hold_clock: str
     hold_ns: int
+    auto_confirm: bool
     topology: str
     neighbors: dict[str, tuple[str, ...]]
     """whom each node sends to"""
@@ -83,9 +84,9 @@ class TrainPlan:
 
     def config(self, node: str, seed: int) -> dict[str, Any]:
         """The node's train.json."""
-        office: dict[str, Any] = {}
+        own: dict[str, Any] = {"auto_confirm": self.auto_confirm}
         if node == self.office:
-            office = {
+            own = {
                 "clients": sorted(self.clients),
                 "protocol": self.protocol,
                 "hold_clock": self.hold_clock,
@@ -94,7 +95,7 @@ class TrainPlan:
         return {
             "name": node,
             "office": self.office,
-            **office,
+            **own,
             "settings": self.settings,
             "port": TRAIN_PORT,
             "neighbors": {

@@ -27,6 +27,7 @@ def plan_train(train: Train) -> TrainPlan:
         protocol=train.protocol,
         hold_clock=train.hold_clock,
         hold_ns=train.hold,
+        auto_confirm=train.confirm == "auto",
         topology=train.topology,
         neighbors=shape(train.topology, train.office.name, clients),
         timetable=timetable,

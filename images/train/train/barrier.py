@@ -102,8 +102,15 @@ def _resume_if_all(turn: Turn) -> None:
 
 
 def resume(turn: Turn, generation: int) -> None:
-    """Go on, and send again what was under way at the cut."""
-    if generation == turn.node.generation and turn.node.halted:
+    """Go on, and send again what was under way at the cut.
+
+    A client that loaded nothing is told so only when the office met it after the load: it has
+    nothing to go back to, and takes part from now on.
+    """
+    if generation > turn.node.generation and not turn.node.halted:
+        turn.node = replace(turn.node, generation=generation)
+        turn.fact(Fact("load.joined"))
+    elif generation == turn.node.generation and turn.node.halted:
         turn.node = replace(turn.node, halted=False)
         turn.fact(Fact("load.resumed"))
 

@@ -8,6 +8,7 @@ load.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ from .client import Client, Stage
 from .customers import Load
 from .host import Host
 from .link import Impairment
+from .listening import Connections
 from .office import State
 from .plain import plain, restore
 from .snapshot import document
@@ -188,33 +190,24 @@ async def serve(path: Path, answer: Callable[[str], str], done: Callable[[], Non
     """Answer requests on the socket `path`, one per line, for ever; only this user may ask."""
     path.unlink(missing_ok=True)
 
-    writers: set[asyncio.StreamWriter] = set()
+    connections = Connections()
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.add(writer)
-        try:
+        # ValueError: a request too long to be one.
+        with contextlib.suppress(OSError, ValueError):
             while line := await reader.readline():
                 writer.write(answer(line.decode("utf-8", "replace")).encode() + b"\n")
                 done()
                 await writer.drain()
-        except (OSError, ValueError):
-            pass
-        finally:
-            writers.discard(writer)
-            writer.close()
 
     mask = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(on_connection, path, limit=ANSWER_BYTES_MAX)
+        server = await asyncio.start_unix_server(
+            connections.handled(on_connection), path, limit=ANSWER_BYTES_MAX
+        )
     finally:
         os.umask(mask)
-    async with server:
-        try:
-            await server.serve_forever()
-        finally:
-            # Newer Pythons wait for whoever is still connected.
-            for writer in list(writers):
-                writer.close()
+    await connections.serve(server)
 
 
 def ask(path: Path, request: Request, timeout_s: float = 10.0) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from .channel import Channel
 from .envelope import Envelope
 from .facts import Fact
-from .messages import KIND_OF, Prepost, Snap, SnapDone, StatePart
+from .messages import KIND_OF, Prepost, Resume, Snap, SnapDone, StatePart
 from .node import Node
 from .office import Office, hold_now_ns
 from .plain import text_of
@@ -102,8 +102,11 @@ def collect_state(turn: Turn, sender: str, piece: StatePart) -> None:
 
 
 def greet(turn: Turn, client: str) -> None:
-    """A client writes for the first time: it belongs to a snapshot that is under way."""
+    """A client writes for the first time: it belongs to a snapshot that is under way, and to the
+    generation, which RESUME tells it. During a load that comes when all resume."""
     turn.set_link(client, turn.link(client))
+    if turn.node.generation and not turn.node.halted:
+        turn.send(client, Resume(turn.node.generation))
     if turn.node.collection is not None:
         turn.send(client, Snap(turn.node.collection.epoch))
 

@@ -86,11 +86,11 @@ def _take(turn: Turn, envelope: Envelope) -> None:
     """The order is the algorithm: turn before anything of the message takes effect, since its
     acknowledgments and stamps speak of what came after the cut."""
     body = envelope.body
+    if envelope.origin not in turn.node.links:
+        cut.greet(turn, envelope.origin)
     if isinstance(body, Application) and not _is_current(turn, envelope):
         return
     cut.turn_color(turn, envelope.epoch)
-    if envelope.origin not in turn.node.links:
-        cut.greet(turn, envelope.origin)
     _take_acknowledgments(turn, envelope)
     if isinstance(body, Ack):
         return

@@ -26,6 +26,10 @@ from .turn import Turn, passed_before
 P = ParamSpec("P")
 T = TypeVar("T")
 
+REASONS_MAX = 50
+OTHER_REASONS = "other reasons"
+"""Reasons quote the line: garbage must not fill the memory with them."""
+
 
 class Host:
     """One node, its file and its clocks.
@@ -103,7 +107,8 @@ class Host:
 
     def reject(self, reason: str) -> None:
         """Count and log a line that is no message."""
-        self.rejected[reason] += 1
+        known = reason in self.rejected or len(self.rejected) < REASONS_MAX
+        self.rejected[reason if known else OTHER_REASONS] += 1
         self.log("rejected", reason=reason)
 
     def tick(self) -> None:

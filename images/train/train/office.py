@@ -128,8 +128,7 @@ def _answer(rules: Rules, office: Office, client: str, body: Body, reading: Read
         case Receipt(request, ticket_id):
             return _received(office, client, request, ticket_id)
         case Sync(request):
-            known = office.answered.get(client, 0)
-            return Step(office, (Synced(known), *_again(rules, office, client, request, reading)))
+            return _synced(rules, office, client, request, reading)
         case _:
             return Step(office)
 
@@ -205,6 +204,16 @@ def _again(
         yield Offer(request, sale.ticket, left_ns)
     else:
         yield TicketSent(request, replace(sale.ticket, holder=client))
+
+
+def _synced(rules: Rules, office: Office, client: str, request: int, reading: Reading) -> Step:
+    """Say where a client's last request stands. One that is yet to come is thereby over: its REQ,
+    overtaken by the SYNC, must not hold a ticket for a client that was told EXPIRED."""
+    known = office.answered.get(client, 0)
+    answers = (Synced(known), *_again(rules, office, client, request, reading))
+    if request > known:
+        office = replace(office, answered={**office.answered, client: request})
+    return Step(office, answers)
 
 
 def _transfer(rules: Rules, office: Office, client: str, request: int) -> Step:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import re
 import types
 import typing
 import urllib.parse
@@ -21,6 +22,8 @@ from .ticket import BadValueError
 
 T = TypeVar("T")
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""JSON can say it, but neither a line nor the database can take it."""
 _SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in "%^~")
 
 
@@ -79,6 +82,8 @@ def _restore(type_: Any, value: Any, where: str) -> Any:
         }
     if type(value) is not type_:
         raise BadValueError(f"{where}: expected {type_.__name__}, got {type(value).__name__}")
+    if type_ is str and _LONE_SURROGATE.search(value):
+        raise BadValueError(f"{where}: no text that can be written down")
     return value
 
 

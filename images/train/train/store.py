@@ -26,6 +26,10 @@ from .ticket import Ticket
 
 SCHEMA = 1
 _REST = "node"
+_TOTAL = "total"
+"""The row that says how many others there are, and the sum of their checksums."""
+_NOTHING = [0, 0]
+_PUT = "INSERT OR REPLACE INTO state VALUES (?, ?, ?)"
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,15 @@ class Store:
         self._path = path
         if not path.exists():
             _make(path)
+        elif path.stat().st_size == 0:
+            raise self._damaged("the file is empty")
         try:
             self._db = _opened(path)
             (health,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
         except sqlite3.OperationalError as error:
             raise StoreError(f"{path}: {error}") from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise self._damaged(str(error)) from error
         if health != "ok":
             raise self._damaged(health)
@@ -79,11 +85,16 @@ class Store:
     def load(self) -> Node | None:
         """The node that was saved, None in a new file. Raises `StoreError`."""
         rows: dict[str, Any] = {}
+        total = _NOTHING
         try:
             for key, text, crc in self._db.execute("SELECT key, value, crc FROM state"):
                 if crc != _crc(key, text):
                     raise self._damaged(f"the row {key!r} does not fit its sum")
                 rows[key] = json.loads(text)
+                if key != _TOTAL:
+                    total = _plus(total, 1, crc)
+            if rows.pop(_TOTAL, None) != total:
+                raise self._damaged("rows are missing")
             return _node(rows) if rows else None
         except (sqlite3.Error, ValueError, KeyError) as error:
             raise self._damaged(repr(error)) from error
@@ -98,19 +109,32 @@ class Store:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                for key, value in changed:
-                    text = text_of(value)
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
-                        (key, text, _crc(key, text)),
-                    )
-                self._db.executemany("DELETE FROM state WHERE key = ?", [(k,) for k in gone])
+                self._write([(key, text_of(value)) for key, value in changed], gone)
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(f"{self._path}: {error}") from error
+
+    def _write(self, changed: list[tuple[str, str]], gone: list[str]) -> None:
+        """Put rows, remove others, and keep the total of all right: a row that is lost shows."""
+        total = json.loads(self._row(_TOTAL)[0])
+        for key in (*(key for key, _ in changed), *gone):
+            old = self._row(key)
+            if old is not None:
+                total = _plus(total, -1, -old[1])
+        rows = [(key, text, _crc(key, text)) for key, text in changed]
+        for _, _, crc in rows:
+            total = _plus(total, 1, crc)
+        text = json.dumps(total)
+        self._db.executemany("DELETE FROM state WHERE key = ?", [(key,) for key in gone])
+        self._db.executemany(_PUT, [*rows, (_TOTAL, text, _crc(_TOTAL, text))])
+
+    def _row(self, key: str) -> Any:
+        """(value, crc), None when there is no such row."""
+        found = self._db.execute("SELECT value, crc FROM state WHERE key = ?", (key,))
+        return found.fetchone()
 
     def _damaged(self, why: str) -> DamagedError:
         return DamagedError(
@@ -129,6 +153,8 @@ def _make(path: Path) -> None:
                 "CREATE TABLE state"
                 " (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
             )
+            text = json.dumps(_NOTHING)
+            new.execute(_PUT, (_TOTAL, text, _crc(_TOTAL, text)))
             new.execute(f"PRAGMA user_version={SCHEMA}")
         beside.replace(path)
     except (sqlite3.Error, OSError) as error:
@@ -216,6 +242,10 @@ def _with(node: Node, growing: _Growing, mapping: Mapping[Any, Any]) -> Node:
         return replace(node, **change)
     change = {growing.holder: replace(getattr(node, growing.holder), **change)}
     return replace(node, **change)
+
+
+def _plus(total: list[int], rows: int, crc: int) -> list[int]:
+    return [total[0] + rows, (total[1] + crc) % 2**62]
 
 
 def _crc(key: str, text: str) -> int:

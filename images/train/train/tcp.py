@@ -18,6 +18,7 @@ from typing import Any
 from .config import Address, Config
 from .lines import LineSplitter, take_lines
 from .link import Impairment, fates, link_chance
+from .listening import Connections
 from .plain import plain
 from .ticket import BadValueError
 
@@ -128,28 +129,20 @@ class Neighborhood:
         done: Callable[[], None],
     ) -> None:
         """Take lines and keep the links up, for ever. `done` follows every batch."""
-        writers: set[asyncio.StreamWriter] = set()
+        connections = Connections()
 
         async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writers.add(writer)
             splitter = LineSplitter()
             with contextlib.suppress(OSError):
                 while data := await reader.read(65536):
                     take_lines(splitter, data, receive, reject)
                     done()
-            writers.discard(writer)
-            writer.close()
 
-        server = await asyncio.start_server(on_connection, *self._listen)
-        async with server, asyncio.TaskGroup() as tasks:
+        server = await asyncio.start_server(connections.handled(on_connection), *self._listen)
+        async with asyncio.TaskGroup() as tasks:
             for link in self.links.values():
                 tasks.create_task(link.run())
-            try:
-                await server.serve_forever()
-            finally:
-                # Newer Pythons wait for whoever is still connected.
-                for writer in list(writers):
-                    writer.close()
+            tasks.create_task(connections.serve(server))
 
 
 class Ticker:

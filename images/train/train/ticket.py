@@ -8,11 +8,25 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 NS = 1_000_000_000
 NAME_CHARS_MAX = 40
-"""Of places and holders, so that a ticket fits one line of Airplug in any script."""
+NAME_BYTES_MAX = 120
+"""Of places and holders, in UTF-8, so that a ticket fits one line of Airplug in any script."""
+DEPARTURE_NS_MAX = 2**63 - 1
+"""In the year 2262."""
 
 
 class BadValueError(ValueError):
     """A value that nobody may send or enter; the message says which and why."""
+
+
+def _check_name(name: str) -> None:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise BadValueError(f"{name!r}: no text that can be written down") from error
+    if not 1 <= len(name) <= NAME_CHARS_MAX or size > NAME_BYTES_MAX:
+        raise BadValueError(
+            f"{name!r}: names have 1 to {NAME_CHARS_MAX} characters, at most {NAME_BYTES_MAX} bytes"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +48,10 @@ class Ticket:
             raise BadValueError(f"ticket number {self.ticket_id}: they start at 1")
         if self.price_cents is not None and self.price_cents < 0:
             raise BadValueError(f"price {self.price_cents}: below zero")
+        if not 0 <= self.departure_ns <= DEPARTURE_NS_MAX:
+            raise BadValueError(f"departure {self.departure_ns} ns: between 1970 and 2262")
         for what in (self.origin, self.destination, self.holder):
-            if not 1 <= len(what) <= NAME_CHARS_MAX:
-                raise BadValueError(f"{what!r}: names have 1 to {NAME_CHARS_MAX} characters")
+            _check_name(what)
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -65,13 +80,10 @@ class Wish:
 
     def __post_init__(self) -> None:
         for place in (self.origin, self.destination):
-            if place is not None and not 1 <= len(place) <= NAME_CHARS_MAX:
-                raise BadValueError(f"{place!r}: names have 1 to {NAME_CHARS_MAX} characters")
-        if self.day is not None:
-            try:
-                date.fromisoformat(self.day)
-            except ValueError as error:
-                raise BadValueError(f"day {self.day!r}: write it as 2026-12-24") from error
+            if place is not None:
+                _check_name(place)
+        if self.day is not None and not _is_day(self.day):
+            raise BadValueError(f"day {self.day!r}: write it as 2026-12-24")
 
     def fits(self, ticket: Ticket) -> bool:
         return (
@@ -80,3 +92,11 @@ class Wish:
             and self.ticket_id in (None, ticket.ticket_id)
             and (self.day is None or self.day == ticket.day.isoformat())
         )
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a date, in the one way of writing it that days are compared in."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -21,6 +21,7 @@ COLUMNS = (
     "stop_from", "stop_to", "departure_date", "departure_time", "timezone", "fare_price", "seats",
 )  # fmt: skip
 SEATS_MAX = 10_000
+_HALF_DAY_S = 12 * 3600
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d):([0-5]\d)")
 _PRICE = re.compile(r"(\d{1,7})(?:\.(\d{2}))?")
 
@@ -37,16 +38,16 @@ class Row(TypedDict):
 
 def read(text: str) -> list[Row]:
     """A row for every seat. Raises `BadValueError` naming the line; extra columns are ignored."""
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    missing = set(COLUMNS[:5]) - set(reader.fieldnames or ())
-    if missing:
-        raise BadValueError(f"line 1: no column {', '.join(sorted(missing))}")
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")), restval="")
     rows: list[Row] = []
-    for line in reader:
-        try:
+    try:
+        missing = set(COLUMNS[:5]) - set(reader.fieldnames or ())
+        if missing:
+            raise BadValueError(f"no column {', '.join(sorted(missing))}")
+        for line in reader:
             rows += _rows(line)
-        except (BadValueError, TypeError) as error:
-            raise BadValueError(f"line {reader.line_num}: {error}") from error
+    except (BadValueError, csv.Error) as error:
+        raise BadValueError(f"line {max(1, reader.line_num)}: {error}") from error
     return rows
 
 
@@ -54,11 +55,10 @@ def write(tickets: Iterable[Ticket]) -> str:
     """CSV that `read` reads again; equal departures are one line with their seats counted."""
     seats: dict[tuple[str, ...], int] = {}
     for ticket in tickets:
-        when = ticket.departure
-        price = "" if ticket.price_cents is None else f"{ticket.price_cents / 100:.2f}"
+        day, time = _service_time(ticket)
+        price = "" if ticket.price_cents is None else _price(ticket.price_cents)
         key = (
-            ticket.origin, ticket.destination, f"{when:%Y%m%d}", f"{when:%H:%M:%S}",
-            ticket.zone, price,
+            ticket.origin, ticket.destination, day, time, ticket.zone, price,
         )  # fmt: skip
         seats[key] = seats.get(key, 0) + 1
     out = io.StringIO()
@@ -99,6 +99,22 @@ def _departure_ns(day: str, time: str, zone: str) -> int:
         raise BadValueError(f"departure_date {day!r}: YYYYMMDD") from error
     after = timedelta(hours=hours - 12, minutes=minutes, seconds=seconds)
     return (int(noon.timestamp()) + int(after.total_seconds())) * NS
+
+
+def _price(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
+
+
+def _service_time(ticket: Ticket) -> tuple[str, str]:
+    """Day and time as `_departure_ns` reads them. On a day that the clocks change they are not the
+    hands' time; what departs before such a day's time begins belongs to the day before."""
+    day = ticket.departure.replace(hour=12, minute=0, second=0, microsecond=0, fold=0)
+    after_s = ticket.departure_ns // NS - int(day.timestamp()) + _HALF_DAY_S
+    if after_s < 0:
+        day -= timedelta(days=1)
+        after_s = ticket.departure_ns // NS - int(day.timestamp()) + _HALF_DAY_S
+    time = f"{after_s // 3600:02}:{after_s // 60 % 60:02}:{after_s % 60:02}"
+    return f"{day:%Y%m%d}", time
 
 
 def _price_cents(text: str) -> int | None:

@@ -21,6 +21,9 @@ from .plain import restore, text_of
 from .reading import Reading
 from .snapshot import Snapshot
 
+SEEN_ABOVE_MAX = 1024
+"""Of an origin's messages, kept beyond the first that is missing: lost ones never come again."""
+
 
 class Turn:
     """`rules` are the office's, None at a client."""
@@ -87,9 +90,14 @@ class Turn:
         )
 
     def emit(self, peer: str, uid: int, pending: Pending, body: Body) -> None:
-        """One sending under a new name; it carries every acknowledgment that is owed."""
+        """One sending under a new name; it carries every acknowledgment that is owed.
+
+        But a repetition in an older color acknowledges no application message: the peer, which it
+        does not turn, would forget before its cut what this node received after its own.
+        """
         self.node = replace(self.node, sequence=self.node.sequence + 1)
         node, link = self.node, self.link(peer)
+        of_now = pending.epoch == node.epoch
         self._sends.append(
             Envelope(
                 body=body,
@@ -104,11 +112,11 @@ class Turn:
                 epoch=pending.epoch,
                 generation=node.generation,
                 uid=uid,
-                app_ack=link.app.window.floor,
+                app_ack=link.app.window.floor if of_now else 0,
                 control_ack=link.control.window.floor,
             )
         )
-        if link.ack_due_ns is not None:
+        if of_now and link.ack_due_ns is not None:
             self.set_link(peer, replace(link, ack_due_ns=None))
 
     def acknowledge(self, peer: str) -> None:
@@ -133,7 +141,7 @@ class Turn:
         seen = self.node.seen.get(envelope.origin, Seen(0))
         if envelope.incarnation > seen.incarnation:
             seen = Seen(envelope.incarnation)
-        seen = replace(seen, window=seen.window.add(envelope.sequence))
+        seen = replace(seen, window=seen.window.add(envelope.sequence, SEEN_ABOVE_MAX))
         self.node = replace(self.node, seen={**self.node.seen, envelope.origin: seen})
         return True
 

@@ -6,7 +6,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, database, demo, discipline, reading, throughput
+from . import (
+    bring_up,
+    convergence,
+    database,
+    demo,
+    discipline,
+    model_checking,
+    reading,
+    throughput,
+)
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
@@ -29,6 +38,7 @@ CLOCK_GROUPS = (
 )
 GROUPS = (
     *CLOCK_GROUPS,
+    Group(model_checking.ABOUT, model_checking.measure),
     Group(bring_up.ABOUT, bring_up.measure),
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),

@@ -179,6 +179,11 @@ class Train(Model):
             }
         ),
     ] = Field(description="how many (they are `c1`, `c2`, ...), or each by itself")
+    confirm: Literal["auto", "by-hand"] = Field(
+        default="auto",
+        description="clients take what they are offered, or wait for "
+        "`ntplab train confirm` or `refuse`",
+    )
     topology: Shape = Field(
         default="ring", description="who is whose neighbor, beginning with the office"
     )
