@@ -241,9 +241,7 @@ def reserve(
     from_: From = None,
     to: To = None,
     day: Day = None,
-    ticket: Annotated[
-        int | None, typer.Option(metavar="TICKET", help="This very one.")
-    ] = None,
+    ticket: Annotated[int | None, typer.Option(metavar="TICKET", help="This very one.")] = None,
     wait: Wait = None,
     lab: LabName = None,
     json: Json = False,
@@ -385,9 +383,7 @@ Whom = Annotated[str, typer.Argument(metavar="CLIENT", help="Which client; all b
 def start(
     client: Whom = "all",
     think: Annotated[str, typer.Option(metavar="TIME", help="Mean time between requests.")] = "1s",
-    requests: Annotated[
-        int | None, typer.Option(metavar="N", help="End after so many.")
-    ] = None,
+    requests: Annotated[int | None, typer.Option(metavar="N", help="End after so many.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of all draws.")] = 1,
     from_: From = None,
     to: To = None,

@@ -7,8 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic import WithJsonSchema as JsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from ..units import NS_PER_MS, NS_PER_S, parse_duration_ns
 from .base import Model
@@ -113,6 +115,16 @@ def _clients(value: object) -> object:
     return value
 
 
+class OrCount:
+    """Says in the JSON Schema that a number will do in place of a list."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        count = {"type": "integer", "minimum": 1, "maximum": CLIENTS_MAX}
+        return {"anyOf": [count, handler(core)]}
+
+
 def client_names(data: Any) -> tuple[str, ...]:
     """The clients' names as the file gives them, whatever else is wrong with them."""
     if isinstance(data, int) and not isinstance(data, bool):
@@ -165,19 +177,7 @@ class Train(Model):
         tuple[Client, ...],
         Field(min_length=1, max_length=CLIENTS_MAX),
         BeforeValidator(_clients),
-        JsonSchema(
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 1, "maximum": CLIENTS_MAX},
-                    {
-                        "type": "array",
-                        "items": {"$ref": "#/$defs/Client"},
-                        "minItems": 1,
-                        "maxItems": CLIENTS_MAX,
-                    },
-                ]
-            }
-        ),
+        OrCount(),
     ] = Field(description="how many (they are `c1`, `c2`, ...), or each by itself")
     confirm: Literal["auto", "by-hand"] = Field(
         default="auto",

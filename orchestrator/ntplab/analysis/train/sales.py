@@ -133,7 +133,12 @@ def _why_not(
 
 
 def _numbers(
-    rules: Rules, held: Fact | None, expired: Fact | None, again: Fact | None, one: Fact, other: Fact
+    rules: Rules,
+    held: Fact | None,
+    expired: Fact | None,
+    again: Fact | None,
+    one: Fact,
+    other: Fact,
 ) -> dict[str, int | None]:
     both = held is not None and expired is not None
     clock_ns = lab_ns = None
