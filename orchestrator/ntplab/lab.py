@@ -27,8 +27,8 @@ from .faults.ntp import daemon_running
 from .labtime import LabClock, raw_ns
 from .plan import APP_PORT, PhasePlan, Plan, load_json
 from .render import render_files
-from .train_nodes import TrainNodes
 from .topology import LOAD_PATH, PASSWORD_PATH, NodeSpec, build, buyers
+from .train_nodes import TrainNodes
 
 READY_WITHIN_S = 60.0
 ASK_FOR_S = 5

@@ -45,7 +45,7 @@ class NtpPlan:
 
 @dataclass(frozen=True)
 class ServerPlan:
-    """One booking server, or one node of the train system; `sources` are the time servers that its NTP daemon asks."""
+    """One booking server, or node of the train system; `sources`: whom its NTP daemon asks."""
 
     name: str
     clock: ClockPlan

@@ -1,6 +1,6 @@
 """The train system's part of results.json. `results.py` has the whole; see there for the marks.
 
-A *double sale*: two clients own one ticket in one generation (a load of a snapshot begins the next).
+A *double sale*: two clients own one ticket in one generation (loading a snapshot begins the next).
 """
 
 from __future__ import annotations

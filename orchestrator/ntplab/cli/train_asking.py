@@ -1,4 +1,4 @@
-"""Hands a question to a node's own `ntplab-train ask`, and its answer to the user. For `train.py`."""
+"""Hands a question to a node's own `ntplab-train ask`, and its answer to the user; for train.py."""
 
 from __future__ import annotations
 

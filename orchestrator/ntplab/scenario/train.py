@@ -1,10 +1,11 @@
-"""The train ticket system: its office, clients, network, tickets and load. Part of the first stage."""
+"""The train ticket system: office, clients, network, tickets and load. Part of the first stage."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
@@ -221,7 +222,7 @@ def shape(topology: str, office: str, clients: Sequence[str]) -> dict[str, tuple
         return {n: tuple(clients) if n == office else (office,) for n in nodes}
     if topology == "ring-one-way":
         return {n: tuple(after[n]) for n in nodes}
-    pairs = list(zip(nodes, nodes[1:], strict=False))
+    pairs = list(pairwise(nodes))
     if topology == "ring" and count > 2:
         pairs.append((nodes[-1], nodes[0]))
     return {n: tuple(sorted({b if a == n else a for a, b in pairs if n in (a, b)})) for n in nodes}

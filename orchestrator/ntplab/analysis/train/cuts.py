@@ -71,7 +71,7 @@ def _longest(facts: Sequence[Fact], office: str, begin: str, end: str) -> float 
 def inconsistencies(rules: Rules, taken: Taken) -> Iterator[str]:
     """What makes a snapshot no consistent cut, in words."""
     snapshot = taken.document["snapshot"]
-    parts = {name: part for name, part in snapshot["parts"]}
+    parts = dict(snapshot["parts"])
     if missing := set(rules.nodes) - parts.keys():
         yield f"no part of {', '.join(sorted(missing))}"
         return
@@ -112,7 +112,7 @@ def _after_loads(
         yield "a snapshot was loaded that is not among the evidence"
         return
     since = [f for f in train.facts if f.generation == load.generation]
-    parts = {name: part for name, part in cuts[-1].document["snapshot"]["parts"]}
+    parts = dict(cuts[-1].document["snapshot"]["parts"])
     for account in end:
         mine = [f for f in since if f.node == account.node and f.lab_ns <= account.lab_ns]
         if account.generation != load.generation:
