@@ -1,4 +1,4 @@
-"""The nodes of a train system in a lab: their facts, their load, snapshots, restarts.
+"""All nodes of one lab: their facts, their load, snapshots, restarts.
 
 After driver, collect and faults, before lab and phases.
 """
@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from .collect.samples import Append
-from .collect.train import TrainFeed
-from .driver.base import Driver
-from .errors import FaultError, NodeError
-from .faults.handle import LabHandle, each, until
-from .faults.train import SEEN_WITHIN_S, answers, ask, connect
-from .plan import FaultPlan, PhasePlan
-from .train_plan import CustomersPlan, LinkPlan, TrainPlan
+from ..collect.samples import Append
+from ..collect.train import TrainFeed
+from ..driver.base import Driver
+from ..errors import FaultError, NodeError
+from ..faults.handle import LabHandle, each, until
+from ..plan import FaultPlan, PhasePlan
+from ..train_plan import CustomersPlan, LinkPlan, TrainPlan
+from .asking import SEEN_WITHIN_S, answers, ask, connect
 
 READY_WITHIN_S = 90.0
 SNAPSHOT_WITHIN_S = 60.0

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import FaultError
+from ..faults.handle import LabHandle, until
 from ..topology import APP_NETWORK
-from .handle import LabHandle, until
 
 SOCKET = "/var/lib/ntplab/train/control.sock"
 SEEN_WITHIN_S = 10.0
