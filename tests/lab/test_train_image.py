@@ -1,4 +1,4 @@
-"""ntplab/train: three nodes in a one-way ring over TCP, bent links, killed containers, snapshots."""
+"""ntplab/train: a one-way ring of three over TCP, bent links, killed containers, snapshots."""
 
 from __future__ import annotations
 

@@ -304,8 +304,8 @@ def _reserve(asker: Asker, arguments: argparse.Namespace) -> int:
 
 def _decide(verb: str) -> Verb:
     def run(asker: Asker, arguments: argparse.Namespace) -> int:
-        number = asker("request")["request"]
         asker(verb)
+        number = asker("request")["request"]
         return _follow(asker, number, arguments.wait, ("idle",))
 
     return run

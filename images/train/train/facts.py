@@ -11,7 +11,10 @@ class Fact:
 
     Office: ticket.created, ticket.updated, ticket.removed, ticket.held, hold.expired,
     hold.refused, ticket.transferred, ticket.sold, ticket.reclaimed, receipt.conflict.
-    Client: request.sent, request.none, request.expired, request.refused, ticket.owned.
+    Client: request.sent, request.owned, request.none, request.expired, request.refused,
+    ticket.owned, ticket.unwanted.
+    Snapshots: snapshot.started, snapshot.recorded, snapshot.whole, snapshot.damaged; load.started,
+    load.taken_up, load.resumed, load.damaged.
     """
 
     event: str

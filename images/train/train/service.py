@@ -83,7 +83,8 @@ class Service:
         for number, code in ((signal.SIGTERM, 0), (signal.SIGINT, EXIT_INTERRUPTED)):
             loop.add_signal_handler(number, self._stop, code)
         self.host.start()
-        if csv is not None and self.host.node.office is not None:
+        office = self.host.node.office
+        if csv is not None and office is not None and office.next_id == 1:
             self.host.command(commands.create_tickets, timetable.read(csv))
         if load is not None:
             self._customers.start(load)

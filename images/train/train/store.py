@@ -66,7 +66,7 @@ class Store:
         elif path.stat().st_size == 0:
             raise self._damaged("the file is empty")
         try:
-            self._db = _opened(path)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             (health,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
         except sqlite3.OperationalError as error:
@@ -77,6 +77,16 @@ class Store:
             raise self._damaged(health)
         if version != SCHEMA:
             raise self._damaged(f"its schema is {version}; this program knows {SCHEMA}")
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Only now: the first of these would write into a file that is not ours."""
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # Survives the death of the process, not of the machine: containers share the latter.
+            self._db.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
 
     def close(self) -> None:
         """End with everything in the main file."""
@@ -159,14 +169,6 @@ def _make(path: Path) -> None:
         beside.replace(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path}: {error}") from error
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode=WAL")
-    # Survives the death of the process, not of the machine: containers share the latter.
-    db.execute("PRAGMA synchronous=NORMAL")
-    return db
 
 
 def _difference(old: Node | None, new: Node) -> tuple[list[tuple[str, Any]], list[str]]:
