@@ -28,6 +28,7 @@ from .labtime import LabClock, raw_ns
 from .plan import APP_PORT, PhasePlan, Plan, load_json
 from .render import render_files
 from .topology import LOAD_PATH, PASSWORD_PATH, NodeSpec, build, buyers
+from .train_nodes import TrainNodes
 
 READY_WITHIN_S = 60.0
 ASK_FOR_S = 5
@@ -48,6 +49,7 @@ class Lab:
         self.feed = ObserverFeed(append, emit)
         self.dead: set[str] = set()
         self.observer_stream: Stream | None = None
+        self.train = TrainNodes(self.handle, plan.train, append) if plan.train else None
         self._password = secrets.token_urlsafe(24).encode()
         self._emit = emit
         self._watching = threading.Lock()
@@ -78,6 +80,8 @@ class Lab:
         others = [spec.name for spec in self.topology.nodes if spec.name != OBSERVER]
         starts: list[Callable[[], None]] = [partial(self._start, node) for node in others]
         each([*starts, beside], lambda start: start())
+        if self.train:
+            self.train.follow()
         self._step("waiting until every node answers")
         self.wait_ready()
 
@@ -135,8 +139,21 @@ class Lab:
         silent = [s for s in plan.servers if s.ntp_at_start and s.name not in steered]
         for server in silent:
             self._wait_running(server.name, DAEMONS[server.daemon])
+        if self.train:
+            self._ready_train(self.train)
+            return
         urls = [f"http://{server.name}:{APP_PORT}/readyz" for server in plan.servers]
         self._ask_until_ready([PROGRAM, "wait-http", "--timeout-s", str(ASK_FOR_S), *urls])
+
+    def _ready_train(self, train: TrainNodes) -> None:
+        """Every node has said that it runs; then the office gets its tickets."""
+        late = train.wait_started(self.dead)
+        if dead := self.check_alive():
+            raise dead[0]
+        if late is not None:
+            tail = self.driver.log_tail(self.name, late)
+            raise NodeError(f"{late} did not start", log_tail=tail)
+        train.prepare()
 
     def _wait_running(self, node: str, daemon: Daemon) -> None:
         """For a daemon that answers nobody: the supervisor says that it runs."""

@@ -6,6 +6,7 @@ After lab and faults, before run.py. What cannot be seen in force ends the run.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,15 +49,22 @@ SETTLED_FOR_NS = 1_000_000_000
 DATE_TOLERANCE_NS = 20_000_000
 
 
-class PhaseRunner:
-    """Runs phases of `lab`; evidence goes to `append`, what happens to `emit`."""
+class Phases(ABC):
+    """Runs phases of `lab`, whatever system is in it; evidence goes to `append`, what happens to
+    `emit`."""
 
-    def __init__(
-        self, lab: Lab, buyers: Buyers, append: Append, emit: Emit, clocks: RawClocks
-    ) -> None:
-        self.lab, self.buyers, self.append, self.emit = lab, buyers, append, emit
-        self.clocks = clocks
+    def __init__(self, lab: Lab, append: Append, emit: Emit) -> None:
+        self.lab, self.append, self.emit = lab, append, emit
         self._looked_at = 0.0
+
+    @abstractmethod
+    def measure(self, phase: PhasePlan) -> int | None:
+        """The load window: load runs, faults strike; how many attempts were meant, if that is
+        known before."""
+
+    @abstractmethod
+    def collect(self, phase: PhasePlan) -> None:
+        """The records of this phase that do not come by themselves."""
 
     def run(self, phase: PhasePlan) -> None:
         """The whole phase, in order. Raises `FaultError` or `NodeError` if it cannot be had."""
@@ -162,6 +170,46 @@ class PhaseRunner:
         ]
         return max(steered, default=(0, "", self.lab.now_ns()))
 
+    def _strike(self, phase: PhasePlan, fault: FaultPlan) -> None:
+        asked_ns = self.lab.now_ns()
+        struck = strike(self.lab.handle, fault)
+        seen_ns = self.lab.now_ns()
+        self.emit(
+            FaultInForce(
+                seen_ns,
+                fault.node,
+                fault.kind,
+                struck.value,
+                asked_ns,
+                seen_ns,
+                struck.divergence_ns,
+                phase.name,
+                struck.oscillator,
+            )
+        )
+
+    def _wait_until(self, lab_ns: int) -> None:
+        while (left_ns := lab_ns - self.lab.now_ns()) > 0:
+            self._look_for_dead()
+            self.lab.feed.wait(min(TICK_S, left_ns / NS_PER_S))
+
+    def _look_for_dead(self) -> None:
+        """Asking the engine costs it some work, so not at every tick."""
+        if time.monotonic() - self._looked_at >= LOOK_FOR_DEAD_S:
+            self._looked_at = time.monotonic()
+            self.lab.check_alive()
+            self.lab.check_observer()
+
+
+class PhaseRunner(Phases):
+    """Runs phases of the concert: `buyers` play their load, databases hold the records."""
+
+    def __init__(
+        self, lab: Lab, buyers: Buyers, append: Append, emit: Emit, clocks: RawClocks
+    ) -> None:
+        super().__init__(lab, append, emit)
+        self.buyers, self.clocks = buyers, clocks
+
     def measure(self, phase: PhasePlan) -> int:
         """The load window: buyers buy, faults strike when due; how many attempts were meant."""
         start_ns = self.lab.now_ns() + LEAD_NS
@@ -194,24 +242,6 @@ class PhaseRunner:
                 )
             self.lab.feed.wait(TICK_S)
 
-    def _strike(self, phase: PhasePlan, fault: FaultPlan) -> None:
-        asked_ns = self.lab.now_ns()
-        struck = strike(self.lab.handle, fault)
-        seen_ns = self.lab.now_ns()
-        self.emit(
-            FaultInForce(
-                seen_ns,
-                fault.node,
-                fault.kind,
-                struck.value,
-                asked_ns,
-                seen_ns,
-                struck.divergence_ns,
-                phase.name,
-                struck.oscillator,
-            )
-        )
-
     def collect(self, phase: PhasePlan) -> None:
         """The servers' own records of this phase; and what the observer saw of their clocks, for
         `/compare_reservations`."""
@@ -220,15 +250,6 @@ class PhaseRunner:
             collect_records(lab.driver, lab.name, phase.name, self.clocks, self.append)
             hand_in_readings(lab.driver, lab.name, self.clocks, readings, CLOCK_ERROR_NS)
 
-    def _wait_until(self, lab_ns: int) -> None:
-        while (left_ns := lab_ns - self.lab.now_ns()) > 0:
-            self._look_for_dead()
-            self.lab.feed.wait(min(TICK_S, left_ns / NS_PER_S))
-
     def _look_for_dead(self) -> None:
-        """Asking the engine costs it some work, so not at every tick."""
-        if time.monotonic() - self._looked_at >= LOOK_FOR_DEAD_S:
-            self._looked_at = time.monotonic()
-            self.lab.check_alive()
-            self.lab.check_observer()
-            self.buyers.check()
+        super()._look_for_dead()
+        self.buyers.check()

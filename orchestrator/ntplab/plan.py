@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from .oscillator import STEADY, OscillatorPlan, StrobePlan, TemperaturePlan, WanderPlan
+from .train_plan import CustomersPlan, LinkPlan, TrainPlan
 
 APP_PORT = 8000
 
@@ -44,7 +45,7 @@ class NtpPlan:
 
 @dataclass(frozen=True)
 class ServerPlan:
-    """One booking server; `sources` are the time servers that its NTP daemon asks."""
+    """One booking server, or node of the train system; `sources`: whom its NTP daemon asks."""
 
     name: str
     clock: ClockPlan
@@ -116,6 +117,11 @@ class FaultPlan:
         "kill",
         "ntp-off",
         "ntp-on",
+        "restart",
+        "link",
+        "partition",
+        "heal",
+        "snapshot",
     ]
     by_ns: int | None = None
     """step: jump by this much"""
@@ -131,6 +137,9 @@ class FaultPlan:
     """exec: the command"""
     method: Method | None = None
     """ntp-off, ntp-on"""
+    link: LinkPlan | None = None
+    action: str | None = None
+    """snapshot: take or load"""
 
 
 @dataclass(frozen=True)
@@ -173,6 +182,8 @@ class PhasePlan:
     trial_of: str | None = None
     """the phase of the scenario that this is one trial of, where it has several"""
     trial: int = 1
+    customers: CustomersPlan | None = None
+    """the clients' load in the train system; None for none"""
 
     @property
     def begins_off(self) -> bool:
@@ -199,24 +210,40 @@ class Plan:
     """`stability_ns`, `ttl_ns`, ...: as the booking service takes them"""
     servers: tuple[ServerPlan, ...]
     time_servers: tuple[TimeServerPlan, ...]
-    database: DatabasePlan
+    database: DatabasePlan | None
+    """the train system has none"""
     ntp: NtpPlan
     request_timeout_ns: int
     phases: tuple[PhasePlan, ...]
     expectations: tuple[str, ...]
     sampling: SamplingPlan
+    train: TrainPlan | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for plan.json and the manifest; tuples become lists."""
+        """Plain data for plan.json and the manifest; tuples become lists.
+
+        What only the other system has is left out.
+        """
         plain: dict[str, Any] = _lists(asdict(self))
+        if self.train is None:
+            del plain["train"]
+            for phase in plain["phases"]:
+                del phase["customers"]
+                for fault in phase["faults"]:
+                    del fault["link"], fault["action"]
         return plain
+
+    @property
+    def steered_database(self) -> DatabasePlan | None:
+        """The database where there is one with an NTP daemon."""
+        return self.database if self.database and self.database.ntp else None
 
     @property
     def clocks(self) -> dict[str, ClockPlan]:
         """The clock of every node that has one: time servers, database, servers."""
         return {
             **{time_server.name: time_server.clock for time_server in self.time_servers},
-            self.database.name: self.database.clock,
+            **({self.database.name: self.database.clock} if self.database else {}),
             **{server.name: server.clock for server in self.servers},
         }
 

@@ -29,8 +29,10 @@ from .plan import (
     TimeServerPlan,
 )
 from .scenario.faults import (
+    EVERYBODY,
     Exec,
     Fault,
+    Link,
     NtpOff,
     NtpOn,
     SetDate,
@@ -38,12 +40,15 @@ from .scenario.faults import (
     SetOffset,
     SetTemperature,
     SetWander,
+    Snapshot,
     Step,
     Strobe,
 )
 from .scenario.models import Phase, Scenario
 from .scenario.nodes import DATABASE, MachineClock
 from .scenario.workload import LoadPattern, Races
+from .train_plan import CustomersPlan
+from .train_planner import plan_customers, plan_links, plan_train
 from .units import NS_PER_S
 
 UPTIME_S_MIN = 3_600
@@ -58,19 +63,20 @@ def make_plan(scenario: Scenario) -> Plan:
         description=scenario.description,
         system=scenario.system,
         seed=scenario.seed,
-        policy=scenario.policy.name,
+        policy=scenario.train.protocol if scenario.train else _policy_name(scenario),
         policy_params=_policy_params(scenario),
         servers=tuple(_servers(scenario, uptimes_s)),
         time_servers=tuple(
             TimeServerPlan(t.name, _clock(scenario, t.name, uptimes_s), t.stratum)
             for t in scenario.time_servers
         ),
-        database=_database(scenario, uptimes_s),
+        database=None if scenario.train else _database(scenario, uptimes_s),
         ntp=_ntp(scenario),
         request_timeout_ns=scenario.request_timeout,
         phases=tuple(_phases(scenario)),
         expectations=tuple(text.strip() for text in scenario.expect),
         sampling=SamplingPlan(scenario.sampling.clock_hz, scenario.sampling.belief_hz),
+        train=plan_train(scenario.train) if scenario.train else None,
     )
 
 
@@ -80,8 +86,8 @@ def make_plan(scenario: Scenario) -> Plan:
 def _machines(scenario: Scenario) -> dict[str, MachineClock]:
     return {
         **{time_server.name: time_server.clock for time_server in scenario.time_servers},
-        **{server.name: server.clock for server in scenario.servers},
-        DATABASE: scenario.database.clock,
+        **{server.name: server.clock for server in scenario.machines},
+        **({} if scenario.train else {DATABASE: scenario.database.clock}),
     }
 
 
@@ -112,7 +118,7 @@ def _clock(scenario: Scenario, name: str, uptimes_s: dict[str, int]) -> ClockPla
 
 def _servers(scenario: Scenario, uptimes_s: dict[str, int]) -> Iterator[ServerPlan]:
     everybody = tuple(t.name for t in scenario.time_servers)
-    for server in scenario.servers:
+    for server in scenario.machines:
         sources = everybody if server.ntp.sources is None else server.ntp.sources
         yield ServerPlan(
             name=server.name,
@@ -161,7 +167,15 @@ def _ntp(scenario: Scenario) -> NtpPlan:
     )
 
 
+def _policy_name(scenario: Scenario) -> str:
+    assert scenario.policy is not None, "checked: a concert has one"
+    return scenario.policy.name
+
+
 def _policy_params(scenario: Scenario) -> dict[str, int]:
+    if scenario.train is not None:
+        return {"hold_ns": scenario.train.hold}
+    assert scenario.policy is not None, "checked: a concert has one"
     given = scenario.policy.model_dump(exclude={"name"})
     return {f"{key}_ns": value for key, value in given.items()}
 
@@ -171,7 +185,7 @@ def _policy_params(scenario: Scenario) -> dict[str, int]:
 
 def _phases(scenario: Scenario) -> Iterator[PhasePlan]:
     seat = 1
-    names = [node.name for node in scenario.servers]
+    names = [node.name for node in scenario.machines]
     steerable = [*names, *([DATABASE] if scenario.database.ntp else [])]
     on = {node for node in steerable if _ntp_at_start(scenario, node)}
     for index, phase in enumerate(scenario.phases):
@@ -194,9 +208,10 @@ def _phases(scenario: Scenario) -> Iterator[PhasePlan]:
                 settle=_settle(phase),
                 seed=_phase_seed(scenario.seed, phase.name, trial),
                 load=load,
-                faults=tuple(_fault(f) for f in sorted(phase.faults, key=lambda f: f.at)),
+                faults=tuple(_faults(scenario, phase)),
                 trial_of=phase.name if phase.trials > 1 else None,
                 trial=trial,
+                customers=_customers(scenario, phase),
             )
 
 
@@ -216,7 +231,7 @@ def _switched(scenario: Scenario, phase: Phase) -> tuple[str, ...]:
         return ()
     if phase.servers is not None:
         return phase.servers
-    names = tuple(server.name for server in scenario.servers)
+    names = tuple(server.name for server in scenario.machines)
     return (*names, DATABASE) if scenario.database.ntp else names
 
 
@@ -269,6 +284,22 @@ def _race_seats(rate_hz: float, duration_ns: int) -> int:
     return math.ceil(mean + 8 * math.sqrt(mean) + 20)
 
 
+def _customers(scenario: Scenario, phase: Phase) -> CustomersPlan | None:
+    if scenario.train is None or phase.load is not None:
+        return None
+    return plan_customers(scenario.train.load)
+
+
+def _faults(scenario: Scenario, phase: Phase) -> Iterator[FaultPlan]:
+    """By time; one that strikes everybody is one for each node of the train system."""
+    for fault in sorted(phase.faults, key=lambda f: f.at):
+        plan = _fault(fault)
+        if fault.server == EVERYBODY and scenario.train:
+            yield from (replace(plan, node=node.name) for node in scenario.machines)
+        else:
+            yield plan
+
+
 def _fault(fault: Fault) -> FaultPlan:
     plan = FaultPlan(fault.at, fault.server, fault.kind)
     match fault:
@@ -291,4 +322,8 @@ def _fault(fault: Fault) -> FaultPlan:
             return replace(plan, argv=fault.value)
         case NtpOff() | NtpOn():
             return replace(plan, method=fault.value)
+        case Link():
+            return replace(plan, link=plan_links(fault.value))
+        case Snapshot():
+            return replace(plan, action=fault.value)
     return plan

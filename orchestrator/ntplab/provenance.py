@@ -130,8 +130,8 @@ def _ntp(lab: Lab, spec: NodeSpec, *, up: bool) -> dict[str, str]:
     plan = lab.plan
     daemons = {server.name: server.daemon for server in plan.servers}
     daemons |= {server.name: CHRONY.name for server in plan.time_servers}
-    if plan.database.ntp:
-        daemons[plan.database.name] = CHRONY.name
+    if plan.steered_database:
+        daemons[plan.steered_database.name] = CHRONY.name
     if spec.name not in daemons:
         return {}
     daemon = DAEMONS[daemons[spec.name]]

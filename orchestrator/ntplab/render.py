@@ -16,6 +16,7 @@ from .daemons import CHRONY, DAEMONS, Daemon
 from .plan import Plan
 from .scenario.nodes import OBSERVER
 from .topology import OBSERVER_CONFIG_PATH, observer_config
+from .train_plan import TRAIN_CONFIG_PATH
 from .units import NS_PER_S
 
 Files = dict[str, str]
@@ -28,9 +29,8 @@ def render_daemons(plan: Plan) -> dict[str, Files]:
         node.name: _files(CHRONY, plan, node.name, stratum=node.stratum)
         for node in plan.time_servers
     }
-    if plan.database.ntp:
-        name = plan.database.name
-        files[name] = _files(CHRONY, plan, name, plan.database.sources)
+    if database := plan.steered_database:
+        files[database.name] = _files(CHRONY, plan, database.name, database.sources)
     for server in plan.servers:
         daemon = DAEMONS[server.daemon]
         files[server.name] = _files(daemon, plan, server.name, server.sources, server.ntp_options)
@@ -46,6 +46,10 @@ def render_files(plan: Plan) -> dict[str, dict[str, bytes]]:
         node: {path: text.encode() for path, text in texts.items()}
         for node, texts in render_daemons(plan).items()
     }
+    if plan.train:
+        for node in plan.train.nodes:
+            told = json.dumps(plan.train.config(node, plan.seed), indent=2) + "\n"
+            files[node] = {**files[node], TRAIN_CONFIG_PATH: told.encode()}
     config = json.dumps(observer_config(plan), indent=2) + "\n"
     return {OBSERVER: {OBSERVER_CONFIG_PATH: config.encode()}, **files}
 

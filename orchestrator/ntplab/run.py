@@ -34,11 +34,12 @@ from .events import Emit, Event, LabStep, RunEnded, RunInterrupted, RunStarted
 from .evidence import RunDirectory, SpoolWriter, seal, write_checksums
 from .lab import Lab
 from .labtime import LabClock
-from .phases import PhaseRunner
+from .phases import PhaseRunner, Phases
 from .plan import Plan
 from .provenance import manifest, raw_offsets_ns
 from .render import render_files
 from .topology import RUN_LABEL
+from .train_phases import TrainPhases
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,19 @@ def experiment(
     """Bring the lab up and take it through every phase."""
     labels = {RUN_LABEL: directory.run_id}
     directory.write_manifest(manifest(lab, directory.run_id, request.scenario, {}))
-    buyers = Buyers(lab.driver, lab.name, lab.handle.clock.anchor_ns)
-    lab.up(labels, beside=lambda: buyers.start(labels))
+    buyers = None if lab.train else Buyers(lab.driver, lab.name, lab.handle.clock.anchor_ns)
+    lab.up(labels, beside=lambda: buyers.start(labels) if buyers else None)
     namespaces = lab.time_namespaces()
     description = manifest(lab, directory.run_id, request.scenario, namespaces)
     directory.write_manifest(description)
     clocks = RawClocks(lab.handle.clock.anchor_ns, raw_offsets_ns(description))
-    buyers.wait_ready()
-    runner = PhaseRunner(lab, buyers, spool.append, emit, clocks)
+    runner: Phases
+    if buyers is not None:
+        buyers.wait_ready()
+        runner = PhaseRunner(lab, buyers, spool.append, emit, clocks)
+    else:
+        assert lab.train is not None
+        runner = TrainPhases(lab, lab.train, spool.append, emit, clocks)
     for phase in request.plan.phases:
         runner.run(phase)
         spool.sync()

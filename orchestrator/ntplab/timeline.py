@@ -93,4 +93,8 @@ def _fault(fault: FaultPlan) -> str:
             return model.words().removeprefix(f"{fault.kind} ")
     if fault.method is not None:
         return f"by {fault.method}"
+    if fault.link is not None:
+        return fault.link.words()
+    if fault.action is not None:
+        return fault.action
     return fault.date or " ".join(fault.argv or ())

@@ -12,8 +12,16 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from .daemons import CHRONY, DAEMONS, OPTIONAL_IMAGES, Daemon
-from .plan import APP_PORT, ClockPlan, PhasePlan, Plan, ServerPlan, TimeServerPlan
-from .scenario.nodes import BUYERS, OBSERVER
+from .plan import (
+    APP_PORT,
+    ClockPlan,
+    DatabasePlan,
+    PhasePlan,
+    Plan,
+    ServerPlan,
+    TimeServerPlan,
+)
+from .scenario.nodes import BUYERS, DATABASE, OBSERVER
 
 LAB_LABEL = "ntplab.lab"
 NODE_LABEL = "ntplab.node"
@@ -101,6 +109,7 @@ LOAD_PATH = "/etc/ntplab/load.json"
 LOADS_DIR = "/tmp/loads"
 BUYERS_PROGRAM = "/usr/bin/ntplab-buyers"
 CORE_IMAGES = ("observer", "timeserver", "postgres", "booking", "buyers")
+TRAIN_IMAGES = ("observer", "timeserver", "train")
 
 
 def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topology:
@@ -117,7 +126,7 @@ def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topol
         nodes=(
             maker.observer(),
             *(maker.time_server(time_server) for time_server in plan.time_servers),
-            maker.database(),
+            *([maker.database(plan.database)] if plan.database else []),
             *(maker.server(server) for server in plan.servers),
         ),
     )
@@ -125,13 +134,15 @@ def build(plan: Plan, lab: str, anchor_ns: int, images: str = "ntplab") -> Topol
 
 def images_of(*plans: Plan, images: str = "ntplab") -> tuple[str, ...]:
     """The images that labs of these plans are made from; without any, those of ordinary labs."""
+    if plans and all(plan.train for plan in plans):
+        return tuple(f"{images}/{name}" for name in TRAIN_IMAGES)
     used = {DAEMONS[server.daemon].image for plan in plans for server in plan.servers}
     return tuple(f"{images}/{name}" for name in (*CORE_IMAGES, *sorted(used - set(CORE_IMAGES))))
 
 
 def is_optional(image: str) -> bool:
     """Whether only some scenarios need `image`."""
-    return image.rpartition("/")[2] in OPTIONAL_IMAGES
+    return image.rpartition("/")[2] in (*OPTIONAL_IMAGES, "train")
 
 
 def buyers(phase: PhasePlan, lab: str, anchor_ns: int, images: str = "ntplab") -> NodeSpec:
@@ -164,8 +175,8 @@ def observer_config(plan: Plan) -> dict[str, Any]:
     tell nobody what they believe.
     """
     asked = {s.name: s.daemon for s in plan.servers if DAEMONS[s.daemon].tells_belief}
-    if plan.database.ntp:
-        asked[plan.database.name] = CHRONY.name
+    if plan.steered_database:
+        asked[plan.steered_database.name] = CHRONY.name
     return {
         "sample_hz": plan.sampling.clock_hz,
         "belief_hz": plan.sampling.belief_hz,
@@ -224,15 +235,22 @@ class _Maker:
             time_server.name, "timeserver", "timeserver", (TIME_NETWORK,), time_server.clock
         )
 
-    def database(self) -> NodeSpec:
-        database = self.plan.database
+    def database(self, database: DatabasePlan) -> NodeSpec:
         networks = (APP_NETWORK, TIME_NETWORK) if database.ntp else (APP_NETWORK,)
         environment = {"NTPLAB_MAP": "user", **_services_down(CHRONY, database.ntp_at_start)}
         return self._machine(
             database.name, "database", "postgres", networks, database.clock, environment
         )
 
+    def train_node(self, server: ServerPlan) -> NodeSpec:
+        """A node of the train system: its office, or a client."""
+        environment = {"NTPLAB_MAP": CHRONY.user, **_services_down(CHRONY, server.ntp_at_start)}
+        networks = (APP_NETWORK, TIME_NETWORK)
+        return self._machine(server.name, "server", "train", networks, server.clock, environment)
+
     def server(self, server: ServerPlan) -> NodeSpec:
+        if self.plan.train:
+            return self.train_node(server)
         daemon = DAEMONS[server.daemon]
         node = self._machine(
             server.name,
@@ -256,7 +274,7 @@ class _Maker:
             "NTPLAB_POLICY": self.plan.policy,
             "NTPLAB_POLICY_PARAMS": json.dumps(self.plan.policy_params),
             "NTPLAB_PEERS": " ".join(f"{peer}=http://{peer}:{APP_PORT}" for peer in peers),
-            "NTPLAB_DB_HOST": self.plan.database.name,
+            "NTPLAB_DB_HOST": DATABASE,
             "NTPLAB_DB_PORT": "5432",
             "NTPLAB_DB_USER": "booking",
             "NTPLAB_DB_PASSWORD_FILE": PASSWORD_PATH,

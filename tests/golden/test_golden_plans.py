@@ -21,7 +21,7 @@ from ntplab.topology import build, buyers
 
 HERE = Path(__file__).resolve().parent / "plan"
 SCENARIOS = HERE.parents[2] / "playbooks" / "scenarios"
-CASES = [SCENARIOS / "concert.yaml", HERE / "everything.yaml"]
+CASES = [SCENARIOS / "concert.yaml", HERE / "everything.yaml", HERE / "train.yaml"]
 ANCHOR_NS = 1_700_000_000_000_000_000
 
 

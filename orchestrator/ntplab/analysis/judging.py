@@ -14,7 +14,8 @@ from .clocks import Clocks, last_sample_ns, load_clocks
 from .expectations import evaluate
 from .phases import PhaseSpan, phase_spans
 from .pooling import pooled
-from .results import PhaseResult, Results, Verdict
+from .results import Bookings, Comparison, PhaseResult, Results, Verdict
+from .train import double_sales, is_train, judge_phase, load_train
 
 
 def analyze(run_dir: Path | RunDirectory) -> Results:
@@ -42,13 +43,15 @@ def _judge(evidence: Evidence) -> Results:
     manifest, events = evidence.manifest(), evidence.events()
     clocks = load_clocks(evidence)
     spans = phase_spans(manifest, events, last_sample_ns(clocks))
+    phases = [_phase(evidence, manifest, events, clocks, s) for s in spans]
+    _judge_train(evidence, manifest, spans, phases)
     results = Results(
         run=manifest.run,
         scenario=manifest.scenario_name,
         policy=manifest.policy,
         seed=manifest.seed,
         verdict="unknown",
-        phases=pooled(manifest, [_phase(evidence, manifest, events, clocks, s) for s in spans]),
+        phases=pooled(manifest, phases),
     )
     results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
     results.verdict, results.reasons = _verdict(results, events)
@@ -65,7 +68,11 @@ def _phase(
 ) -> PhaseResult:
     seen = bookings.load_phase(evidence, span.name)
     servers, error_ns = manifest.servers, manifest.clock_error_ns
-    booked, comparison = bookings.judge(evidence, seen, manifest, clocks, span, events)
+    booked, comparison = (
+        (Bookings(), Comparison())
+        if is_train(manifest)
+        else bookings.judge(evidence, seen, manifest, clocks, span, events)
+    )
     daemons = {node.name: node.ntp_daemon for node in manifest.nodes if node.name in servers}
     return PhaseResult(
         name=span.name,
@@ -81,6 +88,23 @@ def _phase(
     )
 
 
+def _judge_train(
+    evidence: Evidence,
+    manifest: Manifest,
+    spans: Sequence[PhaseSpan],
+    phases: Sequence[PhaseResult],
+) -> None:
+    """The train system's figures, put beside those about clocks."""
+    seen = load_train(evidence, manifest)
+    if seen is None:
+        return
+    twice = double_sales(seen)
+    for span, phase in zip(spans, phases, strict=True):
+        phase.train = judge_phase(seen, span, spans, twice)
+        phase.evidence.missing += phase.train.missing
+        phase.evidence.complete = not phase.evidence.missing
+
+
 def _verdict(results: Results, events: Sequence[Event]) -> tuple[Verdict, list[str]]:
     """Violated beats unknown beats met.
 
@@ -91,6 +115,11 @@ def _verdict(results: Results, events: Sequence[Event]) -> tuple[Verdict, list[s
         f"{phase.name}: unexplained double bookings: {phase.bookings.unexplained}"
         for phase in results.phases
         if phase.bookings.unexplained
+    ]
+    violated += [
+        f"{phase.name}: unexplained double sales: {phase.train.unexplained}"
+        for phase in results.phases
+        if phase.train and phase.train.unexplained
     ]
     violated += [
         f"{found.expect}: observed {found.observed}" + (f" ({found.reason})" * bool(found.reason))

@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from .train_results import TrainFigures
 
 SCHEMA_VERSION: Literal[1] = 1
 NOT_EXPECTABLE: dict[str, Any] = {"expect": False}
@@ -290,6 +298,15 @@ class PhaseResult(_Model):
     evidence: PhaseEvidence = Field(default_factory=PhaseEvidence)
     trials: list[PhaseResult] = Field(default_factory=list, json_schema_extra=NOT_EXPECTABLE)
     """each trial by itself, where the phase had several; `pooling.py` says how they are pooled"""
+    train: TrainFigures | None = None
+    """of the train system; a concert's results do not have it at all"""
+
+    @model_serializer(mode="wrap")
+    def _without_the_other_system(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.train is None:
+            fields.pop("train", None)
+        return fields
 
 
 class ExpectationResult(_Model):

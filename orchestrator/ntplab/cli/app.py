@@ -29,6 +29,7 @@ VERBS = {
     "run": "run:run",
     "ntp": "ntp:app",
     "clock": "clock:app",
+    "train": "train:app",
     "exec": "exec_:exec_",
     "logs": "logs:logs",
     "analyze": "analyze:analyze",

@@ -130,7 +130,8 @@ class Narrator:
                     f"{event.seconds:.1f} s after NTP was switched on"
                 )
             case PhaseMeasuring():
-                return f"  buyers buy{self._span(event.phase)}"
+                who = "clients ask" if self._plan.train else "buyers buy"
+                return f"  {who}{self._span(event.phase)}"
             case PhaseEnded():
                 return f"phase {event.phase}: done"
             case OscillatorLate() if event.seconds >= 1 or self._out.verbose:

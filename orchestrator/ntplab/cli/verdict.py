@@ -9,6 +9,7 @@ from .clock import format_divergence
 from .daemon_table import show_daemons
 from .output import out
 from .sweep_table import show_sweep
+from .train_table import show_train
 from .verdict_words import by_theory, show_judgement
 
 EXPLAINED_SHOWN = 3
@@ -26,6 +27,11 @@ def show(results: Results | SweepResults, *, json: bool) -> None:
 
 def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
     """Print a run's results on stdout."""
+    if any(phase.train for phase in results.phases):
+        show_train(results, explanations)
+        out.text("")
+        show_judgement(results)
+        return
     out.table(
         [
             "phase",

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ..errors import EvidenceError
 from .manifest import Manifest
 from .rundir import EVENTS, RunDirectory
-from .schema import ADDED, TABLES
+from .schema import ADDED, TABLES, TRAIN_TABLES
 
 BATCH_ROWS = 65_536
 
@@ -82,7 +82,7 @@ class Evidence:
 
     @property
     def missing(self) -> list[str]:
-        return [table for table in TABLES if not self.has(table)]
+        return [table for table in TABLES if table not in TRAIN_TABLES and not self.has(table)]
 
     def has(self, table: str) -> bool:
         return any(path.exists() for path in self._paths(table))

@@ -90,7 +90,37 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "judged_ns": _INT,
         "peers_bound_ns": _INT,
     },
+    "ticket_events": {
+        "lab_ns": _INT,
+        "node": _TEXT,
+        "event": _TEXT,
+        "ticket_id": _INT,
+        "client": _TEXT,
+        "request": _INT,
+        "lamport": _INT,
+        "epoch": _INT,
+        "generation": _INT,
+        "incarnation": _INT,
+        "wall_ns": _INT,
+        "monotonic_ns": _INT,
+        "detail": _TEXT,
+    },
+    "ticket_states": {
+        "phase": _TEXT,
+        "moment": _TEXT,
+        "lab_ns": _INT,
+        "node": _TEXT,
+        "lamport": _INT,
+        "generation": _INT,
+        "incarnation": _INT,
+        "status": _TEXT,
+        "tickets": _TEXT,
+    },
+    "train_snapshots": {"lab_ns": _INT, "epoch": _INT, "document": _TEXT},
 }
+TRAIN_TABLES = frozenset({"ticket_events", "ticket_states", "train_snapshots"})
+"""Only a run of the train system has these; `ticket_events` are the nodes' facts, `ticket_states`
+what each node said of itself (JSON) when a phase began and ended."""
 
 TABLES: dict[str, pa.Schema] = {name: pa.schema(cols) for name, cols in _COLUMNS.items()}
 """table name -> Arrow schema; every column may be null"""

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from .files import publish, removed_on_failure, writing
 from .reader import Evidence
 from .rundir import RunDirectory
-from .schema import TABLES
+from .schema import TABLES, TRAIN_TABLES
 
 ROW_GROUP_ROWS = 65_536
 
@@ -21,7 +21,8 @@ def seal(run: RunDirectory) -> dict[str, int]:
     later (`write_checksums`), after results.json.
     """
     evidence = Evidence(run)
-    return {table: _seal_table(run, evidence, table) for table in TABLES}
+    tables = [table for table in TABLES if table not in TRAIN_TABLES or evidence.has(table)]
+    return {table: _seal_table(run, evidence, table) for table in tables}
 
 
 def _seal_table(run: RunDirectory, evidence: Evidence, table: str) -> int:

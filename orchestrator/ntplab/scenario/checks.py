@@ -11,11 +11,14 @@ from typing import Any
 
 from ..errors import Problem
 from ..units import NS_PER_S, format_duration
+from .faults import EVERYBODY
 from .models import Phase, Scenario
 from .nodes import BUYERS, DATABASE, OBSERVER
 from .problems import likely
 from .salvage import Salvaged
 from .source import Path, Source, printable
+from .systems import check_system
+from .train import client_names
 from .types import DAY_NS
 from .workload import HotSpot, LoadPattern
 
@@ -29,6 +32,7 @@ RESERVED = (DATABASE, OBSERVER, BUYERS)
 
 def check(source: Source, check_expectation: ExpectationCheck | None) -> Iterator[Problem]:
     """What can be said of the plain data, whatever else is wrong with it."""
+    yield from check_system(source)
     yield from _named_twice(source)
     yield from _ports(source)
     yield from _first_phase(source)
@@ -52,10 +56,12 @@ class _Names:
     """Names as the file gives them, whatever else is wrong with their owners."""
 
     def __init__(self, data: Any) -> None:
-        self.servers = _names(data, "servers")
+        train = isinstance(data, dict) and data.get("system") == "train"
+        self.servers = _train_names(data) if train else _names(data, "servers")
         self.time_servers = _names(data, "time_servers")
         self.phases = _names(data, "phases")
-        self.nodes = (*self.servers, *self.time_servers, DATABASE)
+        self.others = (EVERYBODY,) if train else (DATABASE,)
+        self.nodes = (*self.servers, *self.time_servers, *self.others)
 
 
 def names_of(data: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -72,6 +78,15 @@ def _elements(data: Any, key: str) -> list[Any]:
 def _names(data: Any, key: str) -> tuple[str, ...]:
     elements = [e for e in _elements(data, key) if isinstance(e, dict)]
     return tuple(e["name"] for e in elements if isinstance(e.get("name"), str))
+
+
+def _train_names(data: dict[str, Any]) -> tuple[str, ...]:
+    """The office's and the clients'."""
+    train = data.get("train")
+    train = train if isinstance(train, dict) else {}
+    office = train.get("office")
+    name = office.get("name", "office") if isinstance(office, dict) else "office"
+    return (str(name), *client_names(train.get("clients")))
 
 
 def _named_twice(source: Source) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field
 from pydantic import WithJsonSchema as JsonSchema
 
 from .base import Model
+from .train import Links
 from .types import (
     Drift,
     Excursion,
@@ -44,7 +45,10 @@ class FaultBase(Model):
     """What every fault says."""
 
     at: FaultTime = Field(description="how long after the load of the phase begins")
-    server: Name = Field(description="the node it strikes: a server, a time server or `db`")
+    server: Name = Field(
+        description="the node it strikes: a server, a time server or `db`; in the train system the "
+        "office, a client, a time server or `all`"
+    )
 
 
 class Step(FaultBase):
@@ -137,7 +141,7 @@ class Exec(FaultBase):
 
 
 class Kill(FaultBase):
-    """The machine dies: its container is killed and stays dead."""
+    """The machine dies: its container is killed and stays dead (unless it is restarted)."""
 
     kind: Literal["kill"]
 
@@ -156,6 +160,42 @@ class NtpOn(FaultBase):
     value: NtpMethod = Field(default="daemon", description="how")
 
 
+class Restart(FaultBase):
+    """A machine that was killed is started again (train)."""
+
+    kind: Literal["restart"]
+
+
+class Link(FaultBase):
+    """Every link that leaves the node does this to messages from then on (train)."""
+
+    kind: Literal["link"]
+    value: Links = Field(default=Links(), description="what; nothing if absent")
+
+
+class Partition(FaultBase):
+    """The node is cut off the network of the others (train)."""
+
+    kind: Literal["partition"]
+
+
+class Heal(FaultBase):
+    """A node that was cut off is back on the network (train)."""
+
+    kind: Literal["heal"]
+
+
+class Snapshot(FaultBase):
+    """The office takes a snapshot of the whole system, or has everybody load the last (train)."""
+
+    kind: Literal["snapshot"]
+    value: Literal["take", "load"] = Field(default="take", description="which")
+
+
+TRAIN_ONLY = ("restart", "link", "partition", "heal", "snapshot")
+EVERYBODY = "all"
+"""Instead of a node's name, in the train system."""
+
 Fault = Annotated[
     Step
     | SetOffset
@@ -170,6 +210,11 @@ Fault = Annotated[
     | Exec
     | Kill
     | NtpOff
-    | NtpOn,
+    | NtpOn
+    | Restart
+    | Link
+    | Partition
+    | Heal
+    | Snapshot,
     Discriminator("kind"),
 ]

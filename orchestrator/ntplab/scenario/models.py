@@ -11,6 +11,7 @@ from .base import Model
 from .faults import Fault
 from .nodes import Database, NtpDefaults, Server, TimeServer
 from .sweep import Sweep
+from .train import Client, Office, Train
 from .types import (
     Accuracy,
     ClockState,
@@ -91,12 +92,6 @@ class Sampling(Model):
     )
 
 
-def _system(value: object) -> object:
-    if value == "train":
-        raise ValueError("the train ticket system is not there yet: write system: concert")
-    return value
-
-
 class Scenario(Model):
     """An experiment."""
 
@@ -107,12 +102,18 @@ class Scenario(Model):
     seed: Annotated[Whole, Field(ge=0, lt=2**53)] = Field(
         default=1, description="the same seed gives the same arrivals and uptimes"
     )
-    system: Annotated[Literal["concert"], BeforeValidator(_system)] = Field(
+    system: Literal["concert", "train"] = Field(
         default="concert", description="the system under test"
     )
-    policy: Policy = Field(description="how seats are decided: a name, or a name with parameters")
+    policy: Policy | None = Field(
+        default=None,
+        description="how seats are decided: a name, or a name with parameters; a concert needs one",
+    )
     servers: tuple[Server, ...] = Field(
-        min_length=1, max_length=50, description="the booking servers"
+        default=(), max_length=50, description="the booking servers; a concert needs one at least"
+    )
+    train: Train | None = Field(
+        default=None, description="the train ticket system, where `system` is `train`"
     )
     time_servers: tuple[TimeServer, ...] = Field(
         default=(), max_length=10, description="who serves time"
@@ -132,7 +133,16 @@ class Scenario(Model):
     sampling: Sampling = Field(default=Sampling(), description="how often the observer looks")
     sweep: Sweep | None = Field(default=None, description="run it at many points, not once")
 
+    @property
+    def machines(self) -> tuple[Server, ...]:
+        """The nodes of the system under test: booking servers, or the office and its clients."""
+        if self.train is None:
+            return self.servers
+        nodes: tuple[Office | Client, ...] = (self.train.office, *self.train.clients)
+        return tuple(Server(name=n.name, clock=n.clock, ntp=n.ntp) for n in nodes)
+
 
 def as_plain(scenario: Scenario) -> dict[str, Any]:
     """The scenario as JSON-able data, every default filled in, durations in ns."""
-    return scenario.model_dump(mode="json", exclude={"sweep"} if scenario.sweep is None else None)
+    unset = {key for key in ("sweep", "train", "policy") if getattr(scenario, key) is None}
+    return scenario.model_dump(mode="json", exclude=unset)

@@ -20,7 +20,7 @@ OffBy = dict[str, set[str]]
 
 def check_switching(scenario: Scenario, source: Source) -> Iterator[Problem]:
     """Every switch that could not turn NTP on because it is off in another way too."""
-    nodes = [s.name for s in scenario.servers] + [DATABASE] * scenario.database.ntp
+    nodes = [s.name for s in scenario.machines] + [DATABASE] * scenario.database.ntp
     first = scenario.phases[0]
     off_by: OffBy = {node: set() for node in nodes}
     for node in nodes:
@@ -46,7 +46,7 @@ def _faults(off_by: OffBy, phase: Phase, path: Path, source: Source) -> Iterator
 
 def _methods(scenario: Scenario, nodes: list[str], source: Source) -> Iterator[Problem]:
     """Sources switched of daemons that cannot be told that theirs are offline."""
-    other = {s.name: s.ntp.daemon or scenario.ntp.daemon for s in scenario.servers}
+    other = {s.name: s.ntp.daemon or scenario.ntp.daemon for s in scenario.machines}
     other = {node: daemon for node, daemon in other.items() if daemon != "chrony"}
     for number, phase in enumerate(scenario.phases):
         if phase.ntp != "keep" and phase.method == "sources":

@@ -18,14 +18,19 @@ from ..paths import REPO_DIR
 from .faults import (
     Exec,
     Freeze,
+    Heal,
     Kill,
+    Link,
     NtpOff,
     NtpOn,
+    Partition,
+    Restart,
     SetDate,
     SetDrift,
     SetOffset,
     SetTemperature,
     SetWander,
+    Snapshot,
     Steady,
     Step,
     Strobe,
@@ -44,6 +49,7 @@ from .nodes import (
     Wander,
 )
 from .sweep import Axis, Sweep
+from .train import Client, Links, Office, Train, TrainLoad, Wish
 from .workload import (
     CommitWait,
     HotSpot,
@@ -87,6 +93,12 @@ TITLES: dict[type[BaseModel], str] = {
     Makestep: "Makestep",
     Races: "Load races",
     HotSpot: "Load hot-spot",
+    Train: "Train",
+    Office: "Train office",
+    Client: "Train client",
+    Links: "Train links",
+    TrainLoad: "Train load",
+    Wish: "Train wish",
     Phase: "Phase",
     Settle: "Settle",
     Sampling: "Sampling",
@@ -109,6 +121,11 @@ FAULTS: tuple[type[BaseModel], ...] = (
     Kill,
     NtpOff,
     NtpOn,
+    Restart,
+    Link,
+    Partition,
+    Heal,
+    Snapshot,
 )
 
 INTRODUCTION = """\
@@ -131,6 +148,10 @@ This page is generated from the models (`python -m ntplab.scenario.reference`).
   `phases.ntp-on.divergence.p99_abs_ns < 200us`. Those of a sweep choose points first:
   `points[skew<wait].phases.load.bookings.double_bookings == 0`, or `any`, `sum`, `mean`, `min`,
   `max` of `(points[...]...)`.
+- **Two systems under test.** A concert (`policy`, `servers`, `database`, `load`, `sweep`) or, with
+  `system: train`, the train tickets (`train`). Either refuses the keys of the other. In the train
+  system the office and the clients are what expectations and faults call servers; `server: all`
+  strikes every one of them (kill, restart, link, partition, heal).
 - A time server that restarts under another address is found again by chronyd only after
   minutes: chronyd keeps an address once it was resolved. A server that was cut off the time
   network and comes back is not affected.
@@ -140,11 +161,17 @@ This page is generated from the models (`python -m ntplab.scenario.reference`).
 def json_schema() -> str:
     """schema.json: JSON Schema 2020-12 of the scenario file."""
     schema = Scenario.model_json_schema()
-    policy = schema["properties"]["policy"]
+    optional = schema["properties"]["policy"]
+    policy = optional["anyOf"][0]
     names = sorted(policy["discriminator"]["mapping"])
     schema["properties"]["policy"] = {
-        "description": policy.pop("description"),
+        "description": optional["description"],
         "anyOf": [{"enum": names}, policy],
+    }
+    schema |= {
+        "if": {"properties": {"system": {"const": "train"}}, "required": ["system"]},
+        "then": {"required": ["train"]},
+        "else": {"required": ["policy", "servers"]},
     }
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_noise(schema)}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
@@ -252,6 +279,8 @@ def _default(value: Any, schema: Schema) -> str:
         return "its defaults"
     if value in ((), ""):
         return "empty"
+    if isinstance(value, tuple) and "prefixItems" not in schema:
+        return "one with its defaults" if isinstance(value[0], BaseModel) else f"`{value[0]}`"
     if isinstance(value, tuple):
         parts = schema["prefixItems"]
         return f"`[{', '.join(_text(v, p) for v, p in zip(value, parts, strict=True))}]`"

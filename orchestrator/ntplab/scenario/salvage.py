@@ -20,7 +20,7 @@ from .source import Path, Source
 
 ROUNDS_MAX = 20
 # Stand-ins for what a scenario cannot be without and no check across keys asks for.
-STAND_INS = {"name": "nameless", "policy": "unique"}
+STAND_INS = {"name": "nameless"}
 
 
 class Salvaged:

@@ -185,13 +185,14 @@ class Stage:
 def steerable(plan: Plan) -> list[str]:
     """Every node with an NTP daemon that phases may switch."""
     names = [server.name for server in plan.servers]
-    return [*names, plan.database.name] if plan.database.ntp else names
+    return [*names, plan.steered_database.name] if plan.steered_database else names
 
 
 def begins_with_ntp(plan: Plan) -> list[str]:
     """The nodes whose daemon runs before the first phase."""
     names = [server.name for server in plan.servers if server.ntp_at_start]
-    return [*names, plan.database.name] if plan.database.ntp_at_start else names
+    database = plan.database
+    return [*names, database.name] if database and database.ntp_at_start else names
 
 
 def uses_ntp(plan: Plan) -> bool:
