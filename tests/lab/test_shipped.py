@@ -8,13 +8,15 @@ expected of double bookings. how-good-must-ntp-be is in `test_sweeps.py`, daemon
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .kit import REPO, Cli
+from .kit import REPO, Cli, events
 
 pytestmark = pytest.mark.docker
 
@@ -43,19 +45,36 @@ SHORT = {
     "unique": durations(ntp_off=5),
 }
 """scenario -> what `--set` changes"""
+KEPT = "before-after"
+"""the scenario whose lab stays up, to be asked"""
+ASK = "import urllib.request as u; print(u.urlopen('http://localhost:8000/compare_reservations').read().decode())"
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Any]]]:
     """The results of every scenario, as they come."""
 
+    folders = {name: tmp_path_factory.mktemp(name) for name in SHORT}
+
     def run(name: str) -> Any:
         changes = [word for change in SHORT[name] for word in ("--set", change)]
-        cli = Cli(tmp_path_factory.mktemp(name))
-        return cli.json("run", str(SHIPPED / f"{name}.yaml"), *changes, exit_code=None)
+        keep = ["--keep"] if name == KEPT else []
+        argv = ("run", str(SHIPPED / f"{name}.yaml"), "--out", "out", *keep, *changes)
+        return Cli(folders[name]).json(*argv, exit_code=None) | {"folder": folders[name]}
 
-    with ThreadPoolExecutor(2) as pool:
+    pool = ThreadPoolExecutor(2)
+    try:
         yield {name: pool.submit(run, name) for name in SHORT}
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if lab := lab_of(folders[KEPT]):
+            Cli(folders[KEPT])("down", "--lab", lab, exit_code=None)
+
+
+def lab_of(folder: Path) -> str | None:
+    """The lab that was brought up for the run in `folder`."""
+    started = [e["lab"] for e in events(folder / "out") if e["event"] == "run.started"]
+    return str(started[0]) if started else None
 
 
 def test_no_scenario_ships_untried() -> None:
@@ -69,3 +88,17 @@ def test_a_shipped_scenario_meets_its_expectations(runs: dict[str, Future[Any]],
     for point in results.get("points", [results]):
         for phase in point["phases"]:
             assert phase["bookings"]["unexplained"] == 0
+
+
+def test_compare_reservations_goes_by_what_the_observer_saw(runs: dict[str, Future[Any]]) -> None:
+    """A server of the kept lab is asked: NTP off, its own chronyd would know of no error."""
+    folder = runs[KEPT].result()["folder"]
+    lab = lab_of(folder)
+    assert lab is not None
+    told = Cli(folder)("exec", "paris", "--lab", lab, "--", "python3", "-c", ASK).stdout
+    summary = json.loads(told)["summary"]
+    assert summary["corrections"]["basis"] == "lab"
+    off = {d["server"]: d for d in summary["divergence"] if d["phase"] == "ntp-off"}
+    assert off["lyon"]["measured"] == off["lyon"]["claims"] > 0
+    assert off["lyon"]["clock_error_ns_median"] == pytest.approx(-5e9, rel=0.01)
+    assert abs(off["paris"]["clock_error_ns_median"]) < 1_000_000
