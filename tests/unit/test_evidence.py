@@ -33,8 +33,18 @@ from ntplab.evidence import (
     write_checksums,
 )
 from ntplab.evidence.files import append_whole, write_atomic
+from ntplab.evidence.schema import TRAIN_TABLES
 
+CONCERT_TABLES = [table for table in TABLES if table not in TRAIN_TABLES]
 STARTED = datetime(2026, 11, 22, 8, 30, 5, tzinfo=UTC)
+
+
+def test_tables_of_the_train_system_are_sealed_where_they_are(run: RunDirectory) -> None:
+    with SpoolWriter(run) as spool:
+        spool.append("ticket_events", [{"node": "office", "event": "ticket.held", "ticket_id": 3}])
+    assert seal(run)["ticket_events"] == 1
+    assert not (run.evidence / "train_snapshots.parquet").exists()
+    assert Evidence(run).table("ticket_events")["ticket_id"].to_pylist() == [3]
 
 
 def manifest(run: RunDirectory, **fields: Any) -> Manifest:
@@ -123,7 +133,7 @@ def test_sealing_keeps_every_row_and_removes_the_spool(run: RunDirectory) -> Non
         assert spool.append("clock", [clock_row(t) for t in range(3)]) == 3
         spool.append("clock", [clock_row(3)])
     before = rows_of(run, "clock")
-    assert seal(run) == dict.fromkeys(TABLES, 0) | {"clock": 4}
+    assert seal(run) == dict.fromkeys(CONCERT_TABLES, 0) | {"clock": 4}
     assert rows_of(run, "clock") == before
     assert [r["lab_ns"] for r in before] == [0, 1, 2, 3]
     assert not list(run.evidence.glob("*.jsonl"))
@@ -201,7 +211,7 @@ def test_parquet_of_another_shape_or_with_broken_text_is_damage(run: RunDirector
 
 def test_missing_tables_are_named_and_empty(run: RunDirectory) -> None:
     evidence = Evidence(run)
-    assert evidence.missing == list(TABLES)
+    assert evidence.missing == CONCERT_TABLES
     assert evidence.table("attempts", ["seat"]).to_pylist() == []
     assert evidence.events() == []
 
