@@ -36,8 +36,15 @@ from ntplab.evidence.files import append_whole, write_atomic
 from ntplab.evidence.schema import TRAIN_TABLES
 
 CONCERT_TABLES = [table for table in TABLES if table not in TRAIN_TABLES]
-
 STARTED = datetime(2026, 11, 22, 8, 30, 5, tzinfo=UTC)
+
+
+def test_tables_of_the_train_system_are_sealed_where_they_are(run: RunDirectory) -> None:
+    with SpoolWriter(run) as spool:
+        spool.append("ticket_events", [{"node": "office", "event": "ticket.held", "ticket_id": 3}])
+    assert seal(run)["ticket_events"] == 1
+    assert not (run.evidence / "train_snapshots.parquet").exists()
+    assert Evidence(run).table("ticket_events")["ticket_id"].to_pylist() == [3]
 
 
 def manifest(run: RunDirectory, **fields: Any) -> Manifest:

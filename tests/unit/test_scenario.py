@@ -125,7 +125,7 @@ def test_expectations_are_checked_by_the_caller_s_function() -> None:
         ("time_servers.ntp1.name=paris", "'paris' is already the name on line 5"),
         ("time_servers.ntp1.name=db", "'db' is the name of one of the lab's own nodes"),
         ("servers.lyon.name=buyers-one", "'buyers-one' is the name of one of the lab's own nodes"),
-        ("system=train", "the train ticket system is not there yet: write system: concert"),
+        ("system=tram", "must be one of concert, train, not 'tram'"),
         ("seed=-1", "must be at least 0, not '-1'"),
         ("seed=1.5", "expected a whole number, not '1.5'"),
         ("phases.one.duration=25h", "must be from 100ms to 1d, not 25h"),

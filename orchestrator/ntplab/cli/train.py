@@ -17,7 +17,7 @@ from .options import Json, LabName
 from .output import out
 from .train_asking import TrainLab, answer, ask, ask_all, show, train_lab
 
-app = typer.Typer(help="Use a running train system: tickets, requests, snapshots, links, load.")
+app = typer.Typer(help="Use a running train system by hand.")
 snapshot = typer.Typer(help="Snapshots of the whole system: take, list, show, load, reset.")
 load = typer.Typer(help="The clients' own load: start, stop, status.")
 app.add_typer(snapshot, name="snapshot")
@@ -61,7 +61,7 @@ def status(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """How every node is: its tickets, its request, its stamps; or all about one."""
+    """How every node is, or all about one."""
     here = train_lab(lab)
     if node is not None:
         answer(here, here.node(node), ["status"], as_json=json)
@@ -103,7 +103,7 @@ def tickets(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """The office's tickets and what became of each, or those that a client owns."""
+    """The office's tickets, or those that a client owns."""
     here = train_lab(lab)
     asked = here.office if node is None else here.node(node)
     answer(here, asked, ["tickets", *options(state=state)], as_json=json)
@@ -149,7 +149,10 @@ def update(
 
 @app.command("delete")
 def delete(ticket: Ticket, lab: LabName = None, json: Json = False) -> None:
-    """Take an available ticket off sale; its number is never used again."""
+    """Take an available ticket off sale.
+
+    Its number is never used again.
+    """
     here = train_lab(lab)
     answer(here, here.office, ["delete", str(ticket)], as_json=json)
     out.next("./ntplab train tickets")
@@ -164,8 +167,9 @@ def reclaim(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Sell a transferred ticket again that a dead client has not acknowledged. UNSAFE.
+    """Sell a ticket again whose client is dead for good. UNSAFE.
 
+    Only one that was transferred and not acknowledged.
     If that client ever comes back, two own the ticket; no clock and no protocol can tell.
     """
     if not unsafe:
@@ -184,7 +188,10 @@ def import_(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Tickets from a timetable as CSV, all of them or none; images/train/examples has one."""
+    """Tickets from a timetable as CSV, all of them or none.
+
+    images/train/examples has one.
+    """
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
@@ -255,7 +262,10 @@ def reserve(
 
 @app.command("confirm")
 def confirm(client: Client, wait: Wait = None, lab: LabName = None, json: Json = False) -> None:
-    """A client takes its offer (where the scenario says `confirm: by-hand`)."""
+    """A client takes its offer.
+
+    Where the scenario says `confirm: by-hand`; others do so by themselves.
+    """
     here = train_lab(lab)
     answer(here, here.client(client), ["confirm", *options(wait=wait)], as_json=json)
     out.next(f"./ntplab train tickets {client}")
@@ -263,7 +273,10 @@ def confirm(client: Client, wait: Wait = None, lab: LabName = None, json: Json =
 
 @app.command("refuse")
 def refuse(client: Client, wait: Wait = None, lab: LabName = None, json: Json = False) -> None:
-    """A client leaves its offer (where the scenario says `confirm: by-hand`)."""
+    """A client leaves its offer.
+
+    Where the scenario says `confirm: by-hand`.
+    """
     here = train_lab(lab)
     answer(here, here.client(client), ["refuse", *options(wait=wait)], as_json=json)
     out.next("./ntplab train tickets")
@@ -294,7 +307,10 @@ def take(
     lab: LabName = None,
     json: Json = False,
 ) -> None:
-    """Take a snapshot while the system goes on; returns once it is whole."""
+    """Take a snapshot while the system goes on.
+
+    Returns once it is whole.
+    """
     here = train_lab(lab)
     answer(here, here.office, ["snapshot", "take", *options(wait=wait)], as_json=json)
     out.next("./ntplab train snapshot list")

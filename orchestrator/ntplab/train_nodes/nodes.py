@@ -25,6 +25,7 @@ SNAPSHOT_WITHIN_S = 60.0
 IDLE_WITHIN_S = 45.0
 """How long requests may take to end once the load has."""
 POLL_S = 0.2
+ASKED_AT_ONCE_MAX = 5
 
 
 class TrainNodes:
@@ -92,8 +93,11 @@ class TrainNodes:
         return waiting
 
     def _not_idle(self, dead: set[str]) -> list[str]:
-        """Asks only those of which the facts do not say that they are idle."""
+        """Asks only those of which the facts do not say that they are idle, and few at a time:
+        asking takes the very processors that answers need."""
         suspects = [node for node in self._clients(dead) if node in self.feed.under_way]
+        if len(suspects) > ASKED_AT_ONCE_MAX:
+            return suspects
         status = each(suspects, lambda node: ask(self.handle, node, {"do": "status"})[0])
         busy = []
         for node, now in zip(suspects, status, strict=True):
