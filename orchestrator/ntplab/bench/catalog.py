@@ -12,6 +12,7 @@ from . import (
     database,
     demo,
     discipline,
+    judging,
     model_checking,
     reading,
     throughput,
@@ -43,6 +44,7 @@ GROUPS = (
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
+    Group(judging.ABOUT, judging.measure),
 )
 BENCHMARKS: Mapping[str, str] = {
     name: about for group in GROUPS for name, about in group.about.items()

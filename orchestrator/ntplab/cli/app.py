@@ -33,6 +33,7 @@ VERBS = {
     "exec": "exec_:exec_",
     "logs": "logs:logs",
     "analyze": "analyze:analyze",
+    "compare": "stamps:compare",
     "verify": "verify:verify",
     "runs": "runs:app",
     "bench": "bench:bench",
