@@ -68,11 +68,9 @@ def _phase(
 ) -> PhaseResult:
     seen = bookings.load_phase(evidence, span.name)
     servers, error_ns = manifest.servers, manifest.clock_error_ns
-    booked, comparison = (
-        (Bookings(), Comparison())
-        if is_train(manifest)
-        else bookings.judge(evidence, seen, manifest, clocks, span, events)
-    )
+    booked, comparison = Bookings(), Comparison()
+    if not is_train(manifest):
+        booked, comparison = bookings.judge(evidence, seen, manifest, clocks, span, events)
     daemons = {node.name: node.ntp_daemon for node in manifest.nodes if node.name in servers}
     return PhaseResult(
         name=span.name,
