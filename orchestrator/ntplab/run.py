@@ -6,7 +6,7 @@ A run takes a plan through a lab of its own and leaves a run directory:
 2. bring the lab up: clock pages first, then the machines they belong to
 3. for every phase: switch NTP, set the clocks, settle, load and strike, collect
 4. collect the logs, take the lab down
-5. seal the evidence, judge it, write results.json and the checksums
+5. seal the evidence, judge it, write results.json, report.html and the checksums
 
 Steps 4 and 5 happen whatever went wrong before them: an interrupt, a dead node, our own bug.
 """
@@ -38,6 +38,7 @@ from .phases import PhaseRunner
 from .plan import Plan
 from .provenance import manifest, raw_offsets_ns
 from .render import render_files
+from .report import write_report
 from .topology import RUN_LABEL
 
 
@@ -168,10 +169,13 @@ def finish(lab: Lab, directory: RunDirectory, emit: Emit, *, keep: bool) -> None
 
 
 def judge(directory: RunDirectory) -> None:
-    """Seal the evidence, judge it, and put checksums over all of it."""
+    """Seal the evidence, judge it, tell it, and put checksums over all of it."""
     seal(directory)
     description = directory.read_manifest()
     ended = datetime.now(UTC).isoformat()
     directory.write_manifest(description.model_copy(update={"ended_at": ended}))
     analyze(directory.path)
-    write_checksums(directory)
+    try:
+        write_report(directory)
+    finally:
+        write_checksums(directory)

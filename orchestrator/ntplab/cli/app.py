@@ -33,6 +33,8 @@ VERBS = {
     "logs": "logs:logs",
     "analyze": "analyze:analyze",
     "verify": "verify:verify",
+    "report": "report:report",
+    "slides": "slides:slides",
     "runs": "runs:app",
     "bench": "bench:bench",
     "test": "test:run_tests",

@@ -130,6 +130,8 @@ def conclude(directory: RunDirectory, *, keep: bool) -> None:
     """Say where things are and what to do next."""
     shown = relative(directory.path)
     out.step(f"run directory: {shown}")
+    if (directory.path / "report.html").exists():
+        out.step(f"report: {shown}/report.html")
     if keep:
         out.next("./ntplab status, and ./ntplab down when done")
     else:
