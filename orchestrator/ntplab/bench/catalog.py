@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, database, demo, discipline, reading, throughput
+from . import bring_up, convergence, database, demo, discipline, reading, reporting, throughput
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
@@ -33,12 +33,14 @@ GROUPS = (
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
+    Group(reporting.ABOUT, reporting.measure),
 )
 BENCHMARKS: Mapping[str, str] = {
     name: about for group in GROUPS for name, about in group.about.items()
 }
 SETS: Mapping[str, tuple[str, ...]] = {
     "clock": tuple(name for group in CLOCK_GROUPS for name in group.about),
+    "report": tuple(reporting.ABOUT),
 }
 """name of several benchmarks -> theirs"""
 

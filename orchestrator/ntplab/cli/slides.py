@@ -36,8 +36,9 @@ def slides(
 ) -> None:
     """Make a deck of slides from a run's results.
 
-    A PDF, slides.pdf in the run's directory. The text is docs/slides/deck.LANG.md, with places that the results fill. Of a sweep, the first
-    point that sold a seat twice is told, and all points are on the slide of cures. Needs no Docker.
+    A PDF, slides.pdf in the run's directory. The text is docs/slides/deck.LANG.md, with places that
+    the results fill. Of a sweep, the first point that sold a seat twice is told, and all points are
+    on the slide of cures. Needs no Docker.
     """
     directory = find_run(run, runs)
     say = language(lang)
