@@ -14,7 +14,7 @@ from ..scenario import value_words
 from ..units import parse_duration_ns, parse_ppm, parse_rate_hz
 from .language import Language
 from .load_figures import Rate, rates
-from .plot import Plot, Point
+from .plot import WIDTH, Plot, Point
 from .scales import Band, of_shares
 from .svg import drawing, element
 
@@ -117,7 +117,8 @@ def heat(cells: Cells, axes: Sequence[Axis], say: Language, about: str) -> Marku
     across, down = axes[0], axes[1]
     left = 30.0 + 7.0 * max(len(word) for word in (*down.values, down.name))
     top = 20.0
-    width = left + CELL_WIDTH * len(across.values) + 10
+    # As wide as other charts at least: a few cells must not be blown up to fill the page.
+    width = max(WIDTH, left + CELL_WIDTH * len(across.values) + 10)
     height = top + CELL_HEIGHT * len(down.values) + 44
     parts: list[str] = []
     for row, y_word in enumerate(down.values):
