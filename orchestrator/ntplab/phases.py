@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .buyers import Buyers
-from .collect.databases import DATABASE_NODE, RawClocks, collect_records
+from .collect.databases import DATABASE_NODE, RawClocks, collect_records, hand_in_readings
 from .collect.samples import Append, BuyersFeed
 from .errors import FaultError, NodeError
 from .events import (
@@ -22,6 +22,7 @@ from .events import (
     PhaseMeasuring,
     PhaseStarted,
 )
+from .evidence import CLOCK_ERROR_NS
 from .faults import (
     check_dates,
     let_temperature,
@@ -212,10 +213,12 @@ class PhaseRunner:
         )
 
     def collect(self, phase: PhasePlan) -> None:
-        """The servers' own records of this phase."""
-        if phase.load and DATABASE_NODE not in self.lab.dead:
-            lab = self.lab
+        """The servers' own records of this phase; and what the observer saw of their clocks, for
+        `/compare_reservations`."""
+        lab, readings = self.lab, self.lab.feed.take_readings()
+        if phase.load and DATABASE_NODE not in lab.dead:
             collect_records(lab.driver, lab.name, phase.name, self.clocks, self.append)
+            hand_in_readings(lab.driver, lab.name, self.clocks, readings, CLOCK_ERROR_NS)
 
     def _wait_until(self, lab_ns: int) -> None:
         while (left_ns := lab_ns - self.lab.now_ns()) > 0:

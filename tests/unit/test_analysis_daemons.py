@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from array import array
 
+import polars as pl
+
 from ntplab.analysis.clocks import ClockSeries
 from ntplab.analysis.phases import PhaseSpan
 from ntplab.analysis.results import PhaseResult, Results, ServerSync, Sync
-from ntplab.analysis.sync import _check, _coverage, _error, _steady
+from ntplab.analysis.sync import BOUND_NS, _coverage, _error, _steady
 from ntplab.cli.daemon_table import COLUMNS, daemon_rows
 from ntplab.evidence import ManifestPhase
 
 S, MS = 1_000_000_000, 1_000_000
 
 
-def report(
-    offset_ns: int, delay_ns: int | None, dispersion_ns: int | None
-) -> dict[str, int | None]:
-    return {
-        "offset_ns": offset_ns,
-        "root_delay_ns": delay_ns,
-        "root_dispersion_ns": dispersion_ns,
-    }
+def checked(*reports: tuple[int, int | None, int | None, int]) -> pl.DataFrame:
+    """Reports (offset, root delay, root dispersion, truth), held against the truth."""
+    names = ["offset_ns", "root_delay_ns", "root_dispersion_ns", "theta_ns"]
+    frame = pl.DataFrame(reports, schema=dict.fromkeys(names, pl.Int64), orient="row")
+    return frame.with_columns(bound_ns=BOUND_NS)
 
 
 def test_a_report_without_a_bound_has_an_error_and_no_coverage() -> None:
-    bare = _check(report(5, None, None), true_ns=-2)
-    assert (bare.error_ns, bare.covered) == (7, None)
-    assert _coverage([bare]) is None
-    assert _error([bare], 0.99) == 7
+    bare = checked((5, None, None, -2))
+    assert _coverage(bare) is None
+    assert _error(bare, 0.99) == 7
 
 
 def test_reports_without_a_bound_do_not_count_as_covered_or_not() -> None:
-    inside = _check(report(1, 4, 3), true_ns=6)
-    outside = _check(report(1, 4, 3), true_ns=7)
-    bare = _check(report(1, None, 3), true_ns=7)
-    assert (inside.covered, outside.covered) == (True, False)
-    assert _coverage([inside, outside, bare]) == 0.5
+    inside, outside, bare = (1, 4, 3, 6), (1, 4, 3, 7), (1, None, 3, 7)
+    assert (_coverage(checked(inside)), _coverage(checked(outside))) == (1.0, 0.0)
+    assert _coverage(checked(inside, outside, bare)) == 0.5
 
 
 def test_the_steady_state_is_the_last_quarter_settled_or_not() -> None:

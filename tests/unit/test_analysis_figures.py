@@ -226,7 +226,7 @@ def test_quantile_is_a_value_that_the_share_does_not_exceed(
 @given(waits=st.lists(st.integers(0, 100), min_size=1, max_size=20), longest=st.integers(0, 100))
 def test_gaps_count_the_waits_at_both_ends_too(waits: list[int], longest: int) -> None:
     instants = [sum(waits[:i]) for i in range(len(waits) + 1)]
-    count, worst = gaps(instants[1:-1], instants[0], instants[-1], longest)
+    count, worst = gaps(array("q", instants[1:-1]), instants[0], instants[-1], longest)
     assert (count, worst) == (sum(wait > longest for wait in waits), max(waits))
 
 

@@ -7,11 +7,15 @@ import pytest
 from ntplab.analysis.pooling import pool, pooled
 from ntplab.analysis.results import (
     Bookings,
+    Comparison,
     Divergence,
+    ExceededBound,
     LatencyMs,
     NodeDivergence,
+    Orders,
     PhaseEvidence,
     PhaseResult,
+    ServerSync,
     Sync,
 )
 from ntplab.evidence import Manifest, ManifestPhase
@@ -90,3 +94,31 @@ def test_only_phases_with_trials_are_pooled_in_the_planned_order() -> None:
     assert [phase.name for phase in found] == ["off.9", "off", "off.8"]
     assert found[0] is given[0]
     assert manifest.phase_names == ["a", "off", "z"]
+
+
+def test_orders_and_exceeded_bounds_of_all_trials_are_together() -> None:
+    def exceeded(by_ns: int) -> ExceededBound:
+        return ExceededBound(
+            server="lyon", lab_ns=1, offset_ns=0, bound_ns=10,
+            divergence_ns=10 + by_ns, divergence_error_ns=0,
+        )  # fmt: skip
+
+    def sync(by_ns: int) -> Sync:
+        server = ServerSync(daemon="ntpsec", steady_p99_ns=by_ns, bound_exceeded=1, measured=True)
+        return Sync(
+            bound_exceeded=1,
+            exceeded_details=[exceeded(by_ns)],
+            measured=True,
+            servers={"lyon": server},
+        )
+
+    seen = Comparison(by_truth=Orders(seats=5, order_changed=2), by_belief=Orders(seats=4))
+    together = pool(
+        "on", [trial(1, sync=sync(3), comparison=seen), trial(2, sync=sync(9), comparison=seen)]
+    )
+    assert together.comparison.by_truth == Orders(seats=10, order_changed=4)
+    assert together.comparison.by_belief.seats == 8
+    assert together.sync.bound_exceeded == 2
+    assert [e.divergence_ns for e in together.sync.exceeded_details] == [19, 13]
+    lyon = together.sync.servers["lyon"]
+    assert (lyon.daemon, lyon.steady_p99_ns, lyon.bound_exceeded) == ("ntpsec", 9, 2)

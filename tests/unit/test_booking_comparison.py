@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -138,3 +139,70 @@ def test_a_true_correction_restores_the_true_order(
     (seat,) = compare(claims, truth)
     assert seat.order_after == [c.claim_id for c in sorted(claims, key=lambda c: c.raw_ns)]
     assert sorted(c.position_after or 0 for c in seat.claims) == list(range(1, len(made) + 1))
+
+
+# --- what the corrections rest on ---------------------------------------------------------
+
+
+def believed(server: str, at_ns: int, error_ns: int, bound_ns: int) -> Measurement:
+    return measured(server, at_ns, error_ns, source="chronyd", bound_ns=bound_ns)
+
+
+def test_a_summary_says_when_only_belief_is_known() -> None:
+    """On a VPS there is no ground truth."""
+    claims = [claim("a", "A", 0), claim("b", "B", S)]
+    seats = compare(claims, [believed("A", 0, 0, 1000), believed("B", S, 0, 1000)])
+    found = summarize(seats).corrections
+    assert (found.basis, found.lab, found.chronyd, found.unknown) == ("chronyd", 0, 2, 0)
+    assert "No ground truth" in found.words
+    assert seats[0].order_changed is False
+    seats = compare(claims, [believed("A", 0, 0, 1000)])
+    found = summarize(seats).corrections
+    assert (found.basis, found.unknown) == ("chronyd", 1)
+    assert "Of 1 claims not even that is known" in found.words
+
+
+def test_a_summary_says_whether_the_lab_measured_all_some_or_none() -> None:
+    claims = [claim("a", "A", 0), claim("b", "B", S)]
+    truth, belief = measured("A", 0, 0), believed("B", S, 0, 9)
+    assert summarize(compare(claims, [truth, measured("B", S, 0)])).corrections.basis == "lab"
+    assert summarize(compare(claims, [truth, belief])).corrections.basis == "mixed"
+    assert summarize(compare(claims, [])).corrections.basis == "none"
+
+
+def test_an_order_is_certain_only_as_far_as_the_bounds_go() -> None:
+    claims = [claim("a", "A", 0), claim("b", "B", 5_000)]
+    for bound_ns, certain in ((2_000, True), (2_500, False), (900_000, False)):
+        beliefs = [believed("A", 0, 0, bound_ns), believed("B", 5_000, 0, bound_ns)]
+        (seat,) = compare(claims, beliefs)
+        assert seat.order_certain is certain
+        (count,) = summarize([seat]).by_ntp
+        assert (count.order_uncertain, count.order_unknown) == (int(not certain), 0)
+    (seat,) = compare(claims, [measured("A", 0, 0), measured("B", 5_000, 0)])
+    assert seat.order_certain is True
+    (seat,) = compare(claims, [measured("A", 0, 0)])
+    assert seat.order_certain is None
+
+
+@given(stamps=st.lists(st.tuples(st.integers(0, 100), st.integers(0, 30)), min_size=2, max_size=5))
+def test_a_certain_order_is_one_that_no_errors_within_the_bounds_can_change(
+    stamps: list[tuple[int, int]],
+) -> None:
+    claims = [claim(str(i), f"s{i}", at) for i, (at, _) in enumerate(stamps)]
+    beliefs = [believed(f"s{i}", at, 0, bound) for i, (at, bound) in enumerate(stamps)]
+    (seat,) = compare(claims, beliefs)
+    overlapping = any(
+        abs(a - b) <= first + second
+        for i, (a, first) in enumerate(stamps)
+        for b, second in stamps[i + 1 :]
+    )
+    assert seat.order_certain is not overlapping
+
+
+def test_a_hybrid_stamp_is_corrected_by_its_wall_clock() -> None:
+    """The stamp may be far above the wall clock of the server that made it."""
+    ahead = claim("a", "A", 0, error_ns=-5 * S, claimed_wall_ns=T - 5 * S)
+    hybrid = replace(ahead, stamp_ns=T + 900 * S)
+    (seat,) = compare([hybrid], [measured("A", 0, -5 * S, raw_ns=None)])
+    assert seat.claims[0].stamp_ns == T + 900 * S
+    assert seat.claims[0].corrected_stamp_ns == T

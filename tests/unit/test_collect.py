@@ -14,10 +14,11 @@ from ntplab.collect.databases import (
     RawClocks,
     collect_records,
     empty_databases,
+    hand_in_readings,
     on_lab_time,
 )
 from ntplab.collect.files import collect_logs
-from ntplab.collect.samples import BuyersFeed, ObserverFeed
+from ntplab.collect.samples import BuyersFeed, ClockReading, ObserverFeed
 from ntplab.collect.streams import Stream, documents, lines
 from ntplab.driver.base import ExecResult
 from ntplab.driver.fake import FakeDriver
@@ -92,6 +93,18 @@ def test_observer_documents_become_rows_and_the_newest_reading_stays_at_hand() -
     assert [event.record()["event"] for event in events] == ["sample.gap"]
 
 
+def test_readings_are_kept_ten_in_a_second_and_where_a_clock_jumped() -> None:
+    feed = ObserverFeed(Sink(), lambda _: None)
+    for lab_ms in range(0, 1_000, 50):
+        theta_ns = -5_000_000_000 if lab_ms >= 450 else 7
+        lab_ns = lab_ms * 1_000_000
+        feed({"t": "clock", "lab_ns": lab_ns, "n": {"lyon": [lab_ns + theta_ns, theta_ns]}})
+    kept = [(r.lab_ns // 1_000_000, r.divergence_ns) for r in feed.take_readings()["lyon"]]
+    assert [ms for ms, _ in kept] == [0, 100, 200, 300, 400, 450, 550, 650, 750, 850, 950]
+    assert [theta_ns for _, theta_ns in kept[4:6]] == [7, -5_000_000_000]
+    assert feed.take_readings() == {}
+
+
 def test_buyers_are_done_only_when_they_say_so() -> None:
     sink = Sink()
     feed = BuyersFeed(sink)
@@ -150,6 +163,31 @@ def test_every_booking_database_is_emptied_in_one_go() -> None:
     connects = [i for i, word in enumerate(emptying) if word.startswith("\\connect")]
     assert [emptying[i] for i in connects] == ["\\connect booking", "\\connect booking_lyon"]
     assert all("TRUNCATE" in emptying[i + 2] for i in connects)
+
+
+def test_what_the_observer_saw_goes_into_every_database_by_the_servers_own_clocks() -> None:
+    driver, given = FakeDriver(), []
+    running(driver, "db")
+
+    def psql(_node: str, argv: Any, stdin: bytes | None) -> ExecResult:
+        given.append(stdin)
+        return ExecResult(0, "booking\nbooking_lyon\n" if "pg_database" in argv[-1] else "", "")
+
+    driver.answer(["psql"], psql)
+    readings = {
+        "lyon": [ClockReading(lab_ns=5_000, wall_ns=4_990, divergence_ns=-10)],
+        "db": [ClockReading(lab_ns=5_000, wall_ns=5_000, divergence_ns=0)],
+    }
+    assert hand_in_readings(driver, LAB, CLOCKS, readings, bound_ns=3) == 1
+    script = (given[1] or b"").decode()
+    assert [line for line in script.splitlines() if line.startswith("\\connect")] == [
+        "\\connect booking",
+        "\\connect booking_lyon",
+    ]
+    assert script.count("\nlyon,4990,11000,-10,3,lab\n\\.\n") == 2
+    assert "db," not in script
+    assert hand_in_readings(driver, LAB, CLOCKS, {}, bound_ns=3) == 0
+    assert len(given) == 2
 
 
 def test_databases_that_cannot_be_emptied_are_an_error() -> None:

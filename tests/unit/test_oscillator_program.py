@@ -99,17 +99,18 @@ def test_the_oscillator_follows_drift_wander_and_temperature(
     observer("wander", "lyon", "--ppm=5")
     observer("temperature", "lyon", "--ppm=100", "--period-ns=2000000000")
     observer("drift", "lyon", "--ppm=-20")
-    seen = []
+    seen = set()
 
     def followed() -> bool:
-        """The page is asked between turns: most answers are of the step they were read in."""
+        """The page is asked between turns: most answers are of the step they were read in, and
+        two of them may be of one step."""
         answer = observer("show", "lyon")
-        seen.append(answer["nodes"]["lyon"]["drift_ppm"])
-        return bool(seen[-1] == expected_ppm(answer))
+        drift_ppm = answer["nodes"]["lyon"]["drift_ppm"]
+        if drift_ppm == expected_ppm(answer):
+            seen.add(drift_ppm)
+        return len(seen) > 2
 
-    for _ in range(3):
-        main.until(followed)
-    assert len(set(seen)) > 2
+    main.until(followed)
     assert models(observer)["constant_ppm"] == -20
     assert not main.of_kind("oscillator.trouble")
 
@@ -279,7 +280,8 @@ def test_reset_ends_everything(observer: Observer, main: Main) -> None:
 
 def test_reset_gets_over_a_file_that_cannot_be_read(observer: Observer, main: Main) -> None:
     file = HeldFile.beside(observer.directory / "lyon" / "page")
-    file.path.write_text("{")
+    with file.locked():  # else the main process, which notes what it took up, may write over it
+        file.path.write_text("{")
     assert observer.run("drift", "lyon", "--ppm=1").returncode == 1
     assert observer("reset", "lyon")["divergence_ns"]["lyon"] == 0
     observer("wander", "lyon", "--ppm=1")

@@ -8,7 +8,7 @@ claim, the error is null and the reason is said; nothing is interpolated or assu
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median_low
@@ -20,6 +20,7 @@ from booking.models import (
     ComparedSeat,
     ComparisonSummary,
     ConflictCount,
+    CorrectionBasis,
     ServerDivergence,
 )
 from booking.policy import Decision
@@ -29,6 +30,7 @@ MEASUREMENT_AGE_NS_MAX = 3 * NS
 
 Source = Literal["lab", "chronyd"]
 Ntp = Literal["on", "off", "unknown"]
+Basis = Literal["lab", "chronyd", "mixed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ class Stamped:
     raw_ns: int
     decision: Decision | None
     receipt_id: str | None
+    claimed_wall_ns: int | None = None
+    """the wall clock, where the stamp is another (hybrid-logical)"""
+
+    @property
+    def wall_ns(self) -> int:
+        """What the wall clock showed when the claim was made."""
+        return self.stamp_ns if self.claimed_wall_ns is None else self.claimed_wall_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ class ClockErrors:
         the same time twice, with different errors.
         """
         key = claim.server, source
-        lines = (self._raw.get(key), claim.raw_ns), (self._wall.get(key), claim.stamp_ns)
+        lines = (self._raw.get(key), claim.raw_ns), (self._wall.get(key), claim.wall_ns)
         near = [found for line, at in lines if line and (found := line.nearest(at))]
         return min(near, key=lambda found: found[0])[1] if near else None
 
@@ -125,7 +134,7 @@ def _compared(
     if error_ns is None:
         seconds = MEASUREMENT_AGE_NS_MAX // NS
         reason = (belief and belief.reason) or f"no measurement within {seconds} s of the claim"
-    corrected_ns = None if error_ns is None else claim.stamp_ns - error_ns
+    corrected_ns = None if error_ns is None else claim.wall_ns - error_ns
     return ComparedClaim(
         claim_id=claim.claim_id,
         server=claim.server,
@@ -168,8 +177,32 @@ def compare_seat(seat: str, claims: Sequence[Stamped], errors: ClockErrors) -> C
         order_before=before,
         order_after=after,
         order_changed=None if after is None else after != before,
+        order_certain=None if after is None else _certain(compared),
         claims=compared,
     )
+
+
+def _certain(claims: Sequence[ComparedClaim]) -> bool | None:
+    """Whether the bounds leave only one order open; None where a bound is not known.
+
+    Of lab measurements without a bound the error counts as exact. In corrected order a claim's
+    earliest possible time must lie behind the latest of all before it.
+    """
+    spans = []
+    for claim in claims:
+        bound_ns = claim.clock_error_bound_ns
+        if bound_ns is None and claim.clock_error_source == "lab":
+            bound_ns = 0
+        if bound_ns is None or claim.corrected_stamp_ns is None:
+            return None
+        spans.append((claim.corrected_stamp_ns, bound_ns))
+    latest_ns: int | None = None
+    for corrected_ns, bound_ns in sorted(spans):
+        if latest_ns is not None and corrected_ns - bound_ns <= latest_ns:
+            return False
+        end_ns = corrected_ns + bound_ns
+        latest_ns = end_ns if latest_ns is None else max(latest_ns, end_ns)
+    return True
 
 
 def compare(claims: Iterable[Stamped], measurements: Iterable[Measurement]) -> list[ComparedSeat]:
@@ -213,6 +246,9 @@ def _count(group: str | None, pairs: Sequence[tuple[ComparedSeat, int]]) -> Conf
         contested_seats=sum(len({c.buyer for c in seat.claims}) > 1 for seat in seats),
         conflicts=sum(seat.conflict for seat in seats),
         order_changed=sum(seat.order_changed is True for seat in seats),
+        order_uncertain=sum(
+            seat.order_changed is not None and seat.order_certain is not True for seat in seats
+        ),
         order_unknown=sum(seat.order_changed is None for seat in seats),
     )
 
@@ -227,9 +263,42 @@ def _counts(seats: Sequence[ComparedSeat], by: Literal["phase", "ntp"]) -> list[
     return [_count(group, list(groups[group].values())) for group in sorted(groups, key=str)]
 
 
+BASIS_WORDS: dict[Basis, str] = {
+    "lab": "Every stamp is corrected by the clock error that the lab measured.",
+    "chronyd": (
+        "No ground truth: stamps are corrected by what each machine's chronyd believed its error"
+        " to be. A chronyd that is wrong, or whose bound is exceeded, is not noticed here."
+    ),
+    "mixed": (
+        "Some stamps are corrected by what the lab measured, the others only by what chronyd"
+        " believed, or not at all."
+    ),
+    "none": "Nothing is known about these clocks at these times: no stamp is corrected.",
+}
+
+
+def corrections(seats: Sequence[ComparedSeat]) -> CorrectionBasis:
+    """What the corrections rest on, and in words what that is worth."""
+    sources = Counter(claim.clock_error_source for seat in seats for claim in seat.claims)
+    lab, chronyd, unknown = sources["lab"], sources["chronyd"], sources[None]
+    basis: Basis
+    if not lab and not chronyd:
+        basis = "none"
+    elif lab:
+        basis = "mixed" if chronyd or unknown else "lab"
+    else:
+        basis = "chronyd"
+    words = BASIS_WORDS[basis]
+    if basis == "chronyd" and unknown:
+        words += f" Of {unknown} claims not even that is known: they are not corrected."
+    return CorrectionBasis(basis=basis, lab=lab, chronyd=chronyd, unknown=unknown, words=words)
+
+
 def summarize(seats: Sequence[ComparedSeat]) -> ComparisonSummary:
-    """Divergence per server and phase; conflicts per phase, and NTP off against NTP on."""
+    """What the corrections rest on; divergence per server and phase; conflicts per phase, and
+    NTP off against NTP on."""
     return ComparisonSummary(
+        corrections=corrections(seats),
         divergence=_divergence(seats),
         by_phase=_counts(seats, "phase"),
         by_ntp=_counts(seats, "ntp"),

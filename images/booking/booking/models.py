@@ -256,8 +256,10 @@ class ComparedClaim(BaseModel):
 class ComparedSeat(BaseModel):
     """The claims on a seat, in the order of their stamps as they were made.
 
-    `order_after` and `order_changed` are null when a clock error is unknown. `conflict`: more than
-    one buyer holds a confirmed reservation.
+    `order_after` and `order_changed` are null when a clock error is unknown. `order_certain`: no
+    two neighbouring corrected stamps are nearer than the bounds of their errors together; null
+    where an error or its bound is unknown. `conflict`: more than one buyer holds a confirmed
+    reservation.
     """
 
     seat: str
@@ -265,6 +267,7 @@ class ComparedSeat(BaseModel):
     order_before: list[str]
     order_after: list[str] | None
     order_changed: bool | None
+    order_certain: bool | None
     claims: list[ComparedClaim]
 
 
@@ -283,8 +286,9 @@ class ServerDivergence(BaseModel):
 class ConflictCount(BaseModel):
     """Counts over the seats of a group; a seat with claims of several groups counts in each.
 
-    `order_changed` counts seats whose order the correction changes, `order_unknown` seats where
-    that cannot be said because a clock error is unknown.
+    `order_changed` counts seats whose order the correction changes, `order_uncertain` those of
+    them and of the others where the bounds of the clock errors leave more than one order open,
+    `order_unknown` seats where nothing can be said because a clock error is unknown.
     """
 
     group: str | None
@@ -293,12 +297,28 @@ class ConflictCount(BaseModel):
     contested_seats: int
     conflicts: int
     order_changed: int
+    order_uncertain: int
     order_unknown: int
+
+
+class CorrectionBasis(BaseModel):
+    """What the corrections rest on: claims by the source of their clock's error.
+
+    `lab` is ground truth; `chronyd` is what the machine's own daemon believed, which is all that
+    is known outside a lab; `unknown` claims are not corrected. `words` says it for readers.
+    """
+
+    basis: Literal["lab", "chronyd", "mixed", "none"]
+    lab: int
+    chronyd: int
+    unknown: int
+    words: str
 
 
 class ComparisonSummary(BaseModel):
     """Divergence per server and phase; conflicts per phase, and NTP off against NTP on."""
 
+    corrections: CorrectionBasis
     divergence: list[ServerDivergence]
     by_phase: list[ConflictCount]
     by_ntp: list[ConflictCount]

@@ -26,7 +26,7 @@ ORDER BY r.number LIMIT $7
 """
 _CLAIMS = """
 SELECT c.claim_id, c.origin AS server, c.buyer, c.seat, c.phase, c.stamp_ns,
-       c.claimed_raw_ns AS raw_ns, r.decision, r.receipt_id
+       c.claimed_raw_ns AS raw_ns, r.decision, r.receipt_id, c.claimed_wall_ns
 FROM claims c LEFT JOIN reservations r USING (claim_id)
 WHERE ($1::text IS NULL OR c.seat = $1) AND ($2::text IS NULL OR c.origin = $2)
   AND ($3::text IS NULL OR c.phase = $3) AND c.stamp_ns >= $4 AND c.stamp_ns < $5

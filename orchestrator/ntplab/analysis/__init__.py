@@ -5,6 +5,8 @@ judging.py       the story: read this first
 phases.py        when each phase was measured       clocks.py   the observer's samples
 divergence.py, sync.py                              figures about clocks
 attempts.py, claims.py, bookings.py, inversions.py  figures about seats
+compact.py, contests.py, thetas.py                  all seats of a phase at once, in parts
+orders.py, compared_seats.py                        stamps before and after correction
 explain/         one module per policy: its inequality with the measured numbers
 theory.py, predicting.py   what must happen by theory, beside what did
 pooling.py       the trials of a phase as one

@@ -1,78 +1,63 @@
-"""What the buyers were told: counts over a whole phase, and the seats that more than one wanted.
+"""What the buyers were told: counts over a whole phase.
 
-Whole phases are counted by Arrow, column by column. Only claims on seats with two or more
-buyers become Python objects: nothing else can be contested or double-booked.
+Counted column by column while the table streams past: memory does not grow with the run,
+but for eight bytes an attempt while the latencies are ranked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
 from ..evidence import Evidence
 from .clocks import quantile
 from .results import LatencyMs
 
-DECIDED = pa.array(["confirmed", "held", "rejected", "cancelled", "expired"])
+DECIDED = ["confirmed", "held", "rejected", "cancelled", "expired"]
 """answers that decide something; all else is a failed request"""
+
+FINAL = pl.coalesce("confirm_outcome", "outcome")
+"""what an attempt came to"""
+CONFIRMED = (FINAL == "confirmed").fill_null(False)
+HOLDS = CONFIRMED & pl.col("receipt_id").is_not_null()
+"""the buyer holds a receipt that was not withdrawn"""
 
 
 @dataclass(frozen=True)
 class Attempts:
-    """The attempts of one phase: a table as in evidence.TABLES plus `final` and `holds`."""
+    """The attempts of one phase, counted."""
 
-    table: pa.Table
-
-    @property
-    def count(self) -> int:
-        return int(self.table.num_rows)
-
-    @property
-    def receipts(self) -> pa.Table:
-        """The attempts whose buyer holds a receipt."""
-        return self.table.filter(self.table["holds"])
-
-    @property
-    def confirmed_without_receipt(self) -> pa.Table:
-        """Attempts that were told yes and given nothing to show for it."""
-        confirmed = pc.equal(self.table["final"], "confirmed")
-        return self.table.filter(pc.and_(confirmed, pc.is_null(self.table["receipt_id"])))
-
-    @property
-    def failed(self) -> int:
-        """Attempts without a decision: no answer, an error, or a confirm that got none."""
-        decided = pc.is_in(self.table["outcome"], value_set=DECIDED)
-        confirmed = pc.is_in(self.table["confirm_outcome"], value_set=DECIDED)
-        no_confirm = pc.is_null(self.table["confirm_outcome"])
-        both = pc.and_(decided, pc.or_(no_confirm, confirmed))
-        return int(pc.sum(pc.invert(both)).as_py() or 0)
-
-    def latency_ms(self) -> LatencyMs:
-        """Answered minus due of every answered reservation: lateness of the server counts."""
-        waits = pc.drop_null(pc.subtract(self.table["answered_ns"], self.table["due_ns"]))
-        shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-        found = {name: quantile(waits, share) for name, share in shares.items()}
-        return LatencyMs(**{k: None if v is None else v / 1e6 for k, v in found.items()})
-
-    def wanted_by_several(self) -> pa.Array:
-        """Names of the seats that two or more buyers attempted, sorted."""
-        buyers = self.table.group_by("seat").aggregate([("buyer", "count_distinct")])
-        several = buyers.filter(pc.greater(buyers["buyer_count_distinct"], 1))
-        return several.sort_by("seat")["seat"].combine_chunks()
+    count: int
+    receipts: int
+    failed: int
+    """without a decision: no answer, an error, or a confirm that got none"""
+    latency_ms: LatencyMs
 
 
-def load_attempts(evidence: Evidence, phase: str) -> Attempts:
-    """The attempts of one phase, with what each came to (`final`) and whether the buyer
-    holds a receipt for it that was not withdrawn (`holds`)."""
-    table = evidence.table("attempts", keep=lambda batch: of_phase(batch, phase))
-    final = pc.coalesce(table["confirm_outcome"], table["outcome"])
-    confirmed = pc.fill_null(pc.equal(final, "confirmed"), False)
-    holds = pc.and_(confirmed, pc.is_valid(table["receipt_id"]))
-    return Attempts(table.append_column("final", final).append_column("holds", holds))
+def count_attempts(evidence: Evidence, phase: str) -> Attempts:
+    """Count the attempts of one phase."""
+    confirm = pl.col("confirm_outcome")
+    decided = pl.col("outcome").is_in(DECIDED).fill_null(False)
+    confirmed = confirm.is_null() | confirm.is_in(DECIDED).fill_null(False)
+    with evidence.reading("attempts"):
+        own = of_phase(evidence.scan("attempts"), phase)
+        counts = own.select(
+            count=pl.len(), receipts=HOLDS.sum(), failed=(~(decided & confirmed)).sum()
+        ).collect(engine="streaming")
+        waits = own.select((pl.col("answered_ns") - pl.col("due_ns")).drop_nulls())
+        latency_ms = _latency_ms(waits.collect(engine="streaming").to_series())
+    count, receipts, failed = counts.row(0)
+    return Attempts(count, receipts, failed, latency_ms)
 
 
-def of_phase(batch: pa.RecordBatch, phase: str) -> pa.RecordBatch:
+def of_phase(table: pl.LazyFrame, phase: str) -> pl.LazyFrame:
     """The rows of one phase."""
-    return batch.filter(pc.fill_null(pc.equal(batch["phase"], phase), False))
+    return table.filter(pl.col("phase") == phase)
+
+
+def _latency_ms(waits_ns: pl.Series) -> LatencyMs:
+    """Answered minus due of every answered reservation: lateness of the server counts."""
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    found = {name: quantile(waits_ns.to_arrow(), share) for name, share in shares.items()}
+    return LatencyMs(**{k: None if v is None else v / 1e6 for k, v in found.items()})

@@ -9,91 +9,206 @@ it is per contested seat. `rate_of` and `rate_trials` say which and of how many.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
+import polars as pl
+
 from ..evidence import Event, Evidence, Manifest
-from .attempts import Attempts, load_attempts
-from .claims import Claim, Records, claims_by_seat, load_records
+from .attempts import Attempts, count_attempts, of_phase
+from .claims import Claim, Records, claims_by_seat, count_records
 from .clocks import Clocks
+from .compact import compacted, hash_of
+from .contests import Contests, examine
 from .explain import Injected, Model, World, model_of
-from .findings import count_of, receipt_findings, stamp_findings
+from .findings import EXAMPLES_MAX, count_of, receipt_findings, stamp_findings
 from .intervals import wilson
 from .inversions import count_inversions
 from .phases import PhaseSpan
-from .predicting import LAGS, Tally
-from .results import Bookings, ClaimDetail, DoubleBooking, PairExplanation
-
-CLOCK_FAULTS = ("date", "offset", "step", "clock")
-"""Kinds of fault.in_force that leave a clock where it says; `clock` is a phase's setting."""
+from .predicting import SEATS_MAX, Tally
+from .results import (
+    Bookings,
+    ClaimDetail,
+    Comparison,
+    DoubleBooking,
+    Finding,
+    PairExplanation,
+    Prediction,
+)
+from .surroundings import injected_of, world_of
+from .sync import synchronised
 
 Status = Literal["explained", "unexplained", "undetermined"]
 
 WORST_FIRST: tuple[Status, ...] = ("unexplained", "undetermined", "explained")
 
 
+DETAILS_MAX = 1_000
+"""Double bookings told in results.json for each phase; all are judged and counted."""
+SEATS_AT_ONCE = 20_000
+"""Seats whose claims are in memory as objects at one time."""
+
+
 @dataclass(frozen=True)
 class PhaseRecords:
-    """What buyers and servers recorded of one phase."""
+    """What buyers and servers recorded of one phase, counted."""
 
     attempts: Attempts
     records: Records
-    by_seat: Mapping[str, list[Claim]]
-    """claims in true order, on every seat that two or more buyers wanted"""
 
 
 def load_phase(evidence: Evidence, phase: str) -> PhaseRecords:
-    """Everything buyers and servers recorded of one phase; the whole phase in memory."""
-    attempts, records = load_attempts(evidence, phase), load_records(evidence, phase)
-    by_seat = claims_by_seat(attempts, records, attempts.wanted_by_several())
-    return PhaseRecords(attempts, records, by_seat)
+    """Count everything that buyers and servers recorded of one phase."""
+    return PhaseRecords(count_attempts(evidence, phase), count_records(evidence, phase))
 
 
 def judge(
+    evidence: Evidence,
     seen: PhaseRecords,
     manifest: Manifest,
     clocks: Clocks,
     span: PhaseSpan,
     events: Sequence[Event],
-) -> Bookings:
-    """Every figure about bookings of one phase."""
+) -> tuple[Bookings, Comparison]:
+    """Every figure about bookings of one phase, and its stamps before and after correction."""
     model = model_of(manifest.policy)
-    lag_ns = seen.records.lag_median_ns()
-    whole = span.followed and seen.records.reservations.num_rows > 0
-    world = world_of(manifest, clocks, seen.records.holders, whole)
-    doubles = double_bookings(seen.by_seat, model, world)
-    contested = {seat: claims for seat, claims in seen.by_seat.items() if is_contested(claims)}
-    injected = _injected(manifest, span, events, lag_ns or 0)
-    opportunities = sum(model.opportunity(claims, injected) for claims in contested.values())
-    findings = receipt_findings(seen.attempts, seen.records) if whole else []
-    every_claim = [claim for claims in seen.by_seat.values() for claim in claims]
-    findings += stamp_findings(every_claim, world)
-    failed = seen.attempts.failed
-    count = seen.attempts.count
+    attempts, records = seen.attempts, seen.records
+    whole = span.followed and records.reservations > 0
+    world = world_of(manifest, clocks, records.holders, whole)
+    injected = injected_of(manifest, span, events, records.lag_median_ns or 0)
+    found = _contests(evidence, seen, span.name, world, model, injected)
+    doubles = _explain_all(evidence, span.name, found.doubles, model, world)
+    findings = _receipts(evidence, span.name, found) if whole else []
+    findings += _stamp_findings(evidence, span.name, found, world)
+    tally = Tally(manifest.policy, world, records.lags_ns)
+    count = attempts.count
     bookings = Bookings(
         attempts=count,
-        receipts=seen.attempts.receipts.num_rows,
-        contested_seats=len(contested),
-        opportunities=opportunities,
-        double_bookings=len(doubles),
-        unexplained=sum(double.status == "unexplained" for double in doubles),
-        undetermined=sum(double.status == "undetermined" for double in doubles),
-        order_inversions=count_inversions(seen.records, 2 * manifest.clock_error_ns),
-        availability=(count - failed) / count if count else None,
-        failed_requests=failed,
-        lag_median_ns=lag_ns,
-        latency_ms=seen.attempts.latency_ms(),
-        prediction=Tally(manifest.policy, world, seen.records.lag_quantiles_ns(LAGS))
-        .add_all(contested.values())
-        .result(),
+        receipts=attempts.receipts,
+        contested_seats=found.contested,
+        opportunities=_opportunities(evidence, span.name, found, model, injected),
+        double_bookings=doubles.count,
+        unexplained=doubles.by_status["unexplained"],
+        undetermined=doubles.by_status["undetermined"],
+        order_inversions=count_inversions(evidence, span.name, 2 * manifest.clock_error_ns),
+        availability=(count - attempts.failed) / count if count else None,
+        failed_requests=attempts.failed,
+        lag_median_ns=records.lag_median_ns,
+        latency_ms=attempts.latency_ms,
+        prediction=_predicted(evidence, span.name, found, tally),
         receipts_without_record=count_of(findings, "receipt-without-record"),
         records_without_receipt=count_of(findings, "record-without-receipt"),
-        double_booking_details=doubles,
+        double_booking_details=doubles.details,
+        double_bookings_not_told=doubles.count - len(doubles.details),
         findings=findings,
     )
-    return with_rate(bookings)
+    return with_rate(bookings), found.comparison
+
+
+def _contests(
+    evidence: Evidence,
+    seen: PhaseRecords,
+    phase: str,
+    world: World,
+    model: Model,
+    injected: Injected,
+) -> Contests:
+    """The sets of seats of the whole phase, part by part."""
+    found = Contests()
+    rows = max(seen.attempts.count, seen.records.reservations)
+    with evidence.reading("belief"):
+        beliefs = synchronised(evidence).collect(engine="streaming").sort("lab_ns")
+    clocks, error_ns = world.clocks, world.sample_error_ns
+    with compacted(evidence, phase, rows) as parts:
+        for part in parts:
+            found.add(examine(part, clocks, beliefs, model.window, injected, error_ns))
+    return found
+
+
+def _seats(
+    evidence: Evidence, phase: str, seats: pl.Series, receipts_only: bool = False
+) -> Iterator[dict[str, list[Claim]]]:
+    """The claims on the seats of these hashes, in the order of the seats' names, some at a time."""
+    if not len(seats):
+        return
+    with evidence.reading("attempts"):
+        own = of_phase(evidence.scan("attempts"), phase)
+        named = own.filter(hash_of("seat").is_in(seats.implode())).select(pl.col("seat").unique())
+        names = named.collect(engine="streaming").to_series().sort().to_list()
+    for low in range(0, len(names), SEATS_AT_ONCE):
+        yield claims_by_seat(evidence, phase, names[low : low + SEATS_AT_ONCE], receipts_only)
+
+
+def _opportunities(
+    evidence: Evidence, phase: str, found: Contests, model: Model, injected: Injected
+) -> int:
+    """Those counted by column, and those that have to be looked at one by one."""
+    one_by_one = pl.concat([found.ties, found.unjudged])
+    return found.opportunities + sum(
+        model.opportunity(claims, injected)
+        for by_seat in _seats(evidence, phase, one_by_one)
+        for claims in by_seat.values()
+    )
+
+
+def _predicted(evidence: Evidence, phase: str, found: Contests, tally: Tally) -> Prediction | None:
+    """Theory's own figure, from a sample of the contested seats where there are too many: those
+    of the lowest hashes, a choice that knows nothing of what happened on them."""
+    sample = found.contested_seats.sort().head(SEATS_MAX)
+    for by_seat in _seats(evidence, phase, sample):
+        tally.add_all(claims for _, claims in by_seat.items())
+    tally.left_out += found.contested - len(sample)
+    return tally.result()
+
+
+@dataclass
+class _Doubles:
+    """Double bookings counted; those worth telling kept, the worst before the others."""
+
+    by_status: Counter[Status] = field(default_factory=Counter)
+    kept: dict[Status, list[DoubleBooking]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, double: DoubleBooking) -> None:
+        self.by_status[double.status] += 1
+        if len(self.kept[double.status]) < DETAILS_MAX:
+            self.kept[double.status].append(double)
+
+    @property
+    def count(self) -> int:
+        return self.by_status.total()
+
+    @property
+    def details(self) -> list[DoubleBooking]:
+        """At most DETAILS_MAX, in the order of the seats' names."""
+        worst_first = [double for status in WORST_FIRST for double in self.kept[status]]
+        return sorted(worst_first[:DETAILS_MAX], key=lambda double: double.seat)
+
+
+def _explain_all(
+    evidence: Evidence, phase: str, seats: pl.Series, model: Model, world: World
+) -> _Doubles:
+    doubles = _Doubles()
+    for by_seat in _seats(evidence, phase, seats, receipts_only=True):
+        for double in double_bookings(by_seat, model, world):
+            doubles.add(double)
+    return doubles
+
+
+def _receipts(evidence: Evidence, phase: str, found: Contests) -> list[Finding]:
+    return receipt_findings(
+        evidence, phase, found.receipts_without_record, found.records_without_receipt
+    )
+
+
+def _stamp_findings(evidence: Evidence, phase: str, found: Contests, world: World) -> list[Finding]:
+    """Stamps that disagree, counted by column; the first seats of them are looked at by name."""
+    chunks = _seats(evidence, phase, found.seats_off)
+    first = list(islice((claims for chunk in chunks for claims in chunk.values()), EXAMPLES_MAX))
+    told = stamp_findings((claim for claims in first for claim in claims), world)
+    return [finding.model_copy(update={"count": found.stamps_off}) for finding in told]
 
 
 def is_contested(claims: Sequence[Claim]) -> bool:
@@ -164,40 +279,6 @@ def _detail(claim: Claim, world: World) -> ClaimDetail:
     )
 
 
-def world_of(
-    manifest: Manifest, clocks: Clocks, holders: frozenset[str], records_whole: bool
-) -> World:
-    """The evidence around the claims of one phase."""
-    params = {k: v for k, v in manifest.policy_params.items() if isinstance(v, int)}
-    return World(
-        clocks, holders, manifest.clock_error_ns, records_whole, params, _monotonic_ns(manifest)
-    )
-
-
-def _monotonic_ns(manifest: Manifest) -> dict[str, int]:
-    """Each server's CLOCK_MONOTONIC_RAW minus lab time."""
-    return {
-        node.name: node.uptime_s * 1_000_000_000 * node.time_namespace - manifest.anchor_ns
-        for node in manifest.nodes
-        if node.kind == "server"
-    }
-
-
-def _injected(
-    manifest: Manifest, span: PhaseSpan, events: Sequence[Event], lag_ns: int
-) -> Injected:
-    parameters = manifest.policy_params
-    return Injected(
-        skews=manifest.skews,
-        start_ns=span.start_ns or 0,
-        struck=_struck(events),
-        stability_ns=int(parameters.get("stability_ns") or parameters.get("lag_ns") or 0),
-        monotonic_ns=_monotonic_ns(manifest),
-        ttl_ns=int(parameters.get("ttl_ns") or 0),
-        lag_ns=lag_ns,
-    )
-
-
 def with_rate(bookings: Bookings) -> Bookings:
     """The same with its rate and interval, of opportunities where there were enough."""
     doubles = bookings.double_bookings
@@ -209,14 +290,3 @@ def with_rate(bookings: Bookings) -> Bookings:
     bookings.rate = doubles / trials if trials else 0.0
     bookings.ci95 = wilson(doubles, trials)
     return bookings
-
-
-def _struck(events: Sequence[Event]) -> dict[str, list[tuple[int, int | None]]]:
-    """Where faults put the clocks, until a phase sets them anew (None), by server."""
-    struck: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
-    for event in events:
-        kind = event.fields.get("kind")
-        if event.name == "fault.in_force" and event.node and kind in CLOCK_FAULTS:
-            left_ns = None if kind == "clock" else event.fields.get("divergence_ns")
-            struck[event.node].append((event.lab_ns, left_ns))
-    return struck

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..evidence import Evidence
-from .attempts import Attempts, of_phase
+from .attempts import HOLDS, of_phase
 from .clocks import quantile
+
+LAGS = 20
+"""how many delays stand for the distribution of all"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,57 +67,76 @@ class Claim:
 
 @dataclass(frozen=True)
 class Records:
-    """The servers' records of one phase, whole; tables as in evidence.TABLES."""
+    """The servers' records of one phase, counted."""
 
-    claims: pa.Table
-    reservations: pa.Table
-
-    @property
-    def holders(self) -> frozenset[str]:
-        """The servers whose own list of claims is in evidence."""
-        return frozenset(pc.unique(self.claims["holder_server"]).drop_null().to_pylist())
-
-    def lag_median_ns(self) -> int | None:
-        """The median delay from a claim to a peer's knowing of it; None without replication."""
-        return quantile(self._lags(), 0.5)
-
-    def lag_quantiles_ns(self, count: int) -> list[int]:
-        """The delays in the middle of `count` equal shares of all; empty without replication."""
-        lags = self._lags()
-        found = [quantile(lags, (index + 0.5) / count) for index in range(count)]
-        return [lag_ns for lag_ns in found if lag_ns is not None]
-
-    def _lags(self) -> pa.Array:
-        table = self.claims
-        crossed = table.filter(pc.not_equal(table["origin"], table["holder_server"]))
-        return pc.subtract(crossed["received_lab_ns"], crossed["claimed_lab_ns"])
+    reservations: int
+    holders: frozenset[str]
+    """the servers whose own list of claims is in evidence"""
+    lag_median_ns: int | None
+    """the median delay from a claim to a peer's knowing of it; None without replication"""
+    lags_ns: tuple[int, ...] = ()
+    """the delays in the middle of `LAGS` equal shares of all; empty without replication"""
 
 
-def load_records(evidence: Evidence, phase: str) -> Records:
-    """The claims and reservations of one phase from every database."""
-    tables = (
-        evidence.table(name, keep=lambda batch: of_phase(batch, phase))
-        for name in ("claims", "reservations")
-    )
-    return Records(*tables)
+def count_records(evidence: Evidence, phase: str) -> Records:
+    """Count the claims and reservations of one phase from every database."""
+    with evidence.reading("reservations"):
+        own = of_phase(evidence.scan("reservations"), phase).select(pl.len())
+        reservations = int(own.collect(engine="streaming").item())
+    with evidence.reading("claims"):
+        claims = of_phase(evidence.scan("claims"), phase)
+        holders = claims.select(pl.col("holder_server").unique()).collect(engine="streaming")
+        crossed = claims.filter(pl.col("origin") != pl.col("holder_server"))
+        lag = (pl.col("received_lab_ns") - pl.col("claimed_lab_ns")).drop_nulls()
+        lags = crossed.select(lag).collect(engine="streaming").to_series()
+    known = frozenset(holders.to_series().drop_nulls().to_list())
+    return Records(reservations, known, quantile(lags.to_arrow(), 0.5), shares(lags.to_arrow()))
 
 
-def claims_by_seat(attempts: Attempts, records: Records, seats: pa.Array) -> dict[str, list[Claim]]:
-    """The claims on each of `seats`, in the order they were truly made."""
+def shares(lags_ns: pa.Array) -> tuple[int, ...]:
+    """The values in the middle of `LAGS` equal shares; empty of nothing."""
+    found = (quantile(lags_ns, (index + 0.5) / LAGS) for index in range(LAGS))
+    return tuple(lag_ns for lag_ns in found if lag_ns is not None)
+
+
+def claims_by_seat(
+    evidence: Evidence, phase: str, seats: Sequence[str], receipts_only: bool = False
+) -> dict[str, list[Claim]]:
+    """The claims on each of `seats`, in the order they were truly made.
+
+    `receipts_only`: those alone whose buyers hold a receipt. A server's record belongs to an
+    attempt when claim, server and seat agree. Everything asked for is in memory: ask for some
+    thousands of seats at a time.
+    """
+    wanted = pl.Series(seats, dtype=pl.String)
+    on_seats = pl.col("seat").is_in(wanted.implode())
+    attempts = _rows(evidence, "attempts", phase, on_seats & HOLDS if receipts_only else on_seats)
+    if receipts_only:
+        named = pl.Series([row["claim_id"] for row in attempts], dtype=pl.String)
+        on_seats &= pl.col("claim_id").is_in(named.implode())
     decided = {
-        (row["claim_id"], row["server"]): row for row in _on_seats(records.reservations, seats)
+        (row["claim_id"], row["server"], row["seat"]): row
+        for row in _rows(evidence, "reservations", phase, on_seats)
     }
     received: dict[str, dict[str, int]] = {}
-    for row in _on_seats(records.claims, seats):
+    for row in _rows(evidence, "claims", phase, on_seats):
         received.setdefault(row["claim_id"], {})[row["holder_server"]] = row["received_lab_ns"]
     by_seat: dict[str, list[Claim]] = {}
-    for row in _on_seats(attempts.table, seats):
-        record = decided.get((row["claim_id"], row["server"]), {})
+    for row in attempts:
+        record = decided.get((row["claim_id"], row["server"], row["seat"]), {})
         claim = _claim(row, record, received.get(row["claim_id"], {}))
         by_seat.setdefault(claim.seat, []).append(claim)
     for claims in by_seat.values():
         claims.sort(key=lambda claim: (claim.time_ns, claim.attempt_id))
     return dict(sorted(by_seat.items()))
+
+
+def _rows(evidence: Evidence, table: str, phase: str, wanted: pl.Expr) -> list[dict[str, Any]]:
+    with evidence.reading(table):
+        rows = of_phase(evidence.scan(table), phase).filter(wanted)
+        if table == "attempts":
+            rows = rows.with_columns(holds=HOLDS)
+        return rows.collect(engine="streaming").to_dicts()
 
 
 def _claim(attempt: dict[str, Any], record: dict[str, Any], received: Mapping[str, int]) -> Claim:
@@ -143,8 +165,3 @@ def _claim(attempt: dict[str, Any], record: dict[str, Any], received: Mapping[st
         peers_bound_ns=record.get("peers_bound_ns"),
         judged_ns=record.get("judged_ns"),
     )
-
-
-def _on_seats(table: pa.Table, seats: pa.Array) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.filter(pc.is_in(table["seat"], value_set=seats)).to_pylist()
-    return rows

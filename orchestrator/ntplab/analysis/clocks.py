@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from typing import TypeAlias
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,7 +18,11 @@ GAP_NS_MAX = 1_000_000_000
 """Between samples further apart than this, a clock's divergence counts as not known."""
 
 
-def _empty() -> array[int]:
+Ints: TypeAlias = "array[int] | memoryview[int]"
+"""int64 values in one piece of memory; a memoryview where it belongs to somebody else"""
+
+
+def _empty() -> Ints:
     return array("q")
 
 
@@ -33,13 +38,14 @@ class Theta:
 class ClockSeries:
     """One node's samples, ascending in lab time: 16 bytes each."""
 
-    lab_ns: array[int] = field(default_factory=_empty)
-    divergence_ns: array[int] = field(default_factory=_empty)
+    lab_ns: Ints = field(default_factory=_empty)
+    divergence_ns: Ints = field(default_factory=_empty)
 
     def window(self, start_ns: int, end_ns: int) -> ClockSeries:
-        """The samples of [start, end]."""
+        """The samples of [start, end]: a view, nothing is copied."""
         low, high = bisect_left(self.lab_ns, start_ns), bisect_right(self.lab_ns, end_ns)
-        return ClockSeries(self.lab_ns[low:high], self.divergence_ns[low:high])
+        times, divergences = memoryview(self.lab_ns), memoryview(self.divergence_ns)
+        return ClockSeries(times[low:high], divergences[low:high])
 
     def at(self, lab_ns: int, sample_error_ns: int) -> Theta | None:
         """The divergence at `lab_ns`, linear between the samples around it; None in a gap.
@@ -74,17 +80,11 @@ Clocks = Mapping[str, ClockSeries]
 
 
 def load_clocks(evidence: Evidence) -> dict[str, ClockSeries]:
-    """Every node's samples. Reads the table once, in batches."""
-    series: dict[str, ClockSeries] = {}
-    for batch in evidence.batches("clock", ["lab_ns", "node", "divergence_ns"]):
-        whole = batch.filter(pc.and_(pc.is_valid(batch["lab_ns"]), pc.is_valid(batch["node"])))
-        whole = whole.filter(pc.is_valid(whole["divergence_ns"]))
-        for node in pc.unique(whole["node"]).to_pylist():
-            of_node = whole.filter(pc.equal(whole["node"], node))
-            into = series.setdefault(node, ClockSeries())
-            _extend(into.lab_ns, of_node["lab_ns"])
-            _extend(into.divergence_ns, of_node["divergence_ns"])
-    return {node: _ascending(series[node]) for node in sorted(series)}
+    """Every node's samples, 16 bytes each."""
+    with evidence.reading("clock"):
+        samples = evidence.scan("clock").select("lab_ns", "node", "divergence_ns").drop_nulls()
+        nodes = samples.select(pl.col("node").unique().sort()).collect(engine="streaming")
+        return {node: _series_of(samples, node) for node in nodes["node"]}
 
 
 def quantile(values: pa.Array, share: float) -> int | None:
@@ -94,9 +94,14 @@ def quantile(values: pa.Array, share: float) -> int | None:
     return int(pc.quantile(values, q=share, interpolation="higher")[0].as_py())
 
 
-def to_arrow(values: array[int]) -> pa.Array:
+def to_arrow(values: Ints) -> pa.Array:
     """The same memory as an Arrow array of int64."""
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values)])
+
+
+def to_series(values: Ints) -> pl.Series:
+    """The same memory as a polars column of int64."""
+    return pl.Series(to_arrow(values), dtype=pl.Int64)
 
 
 def last_sample_ns(clocks: Clocks) -> int | None:
@@ -104,26 +109,28 @@ def last_sample_ns(clocks: Clocks) -> int | None:
     return max((series.lab_ns[-1] for series in clocks.values() if len(series)), default=None)
 
 
-def gaps(times_ns: Sequence[int], start_ns: int, end_ns: int, longest_ns: int) -> tuple[int, int]:
+def gaps(times_ns: Ints, start_ns: int, end_ns: int, longest_ns: int) -> tuple[int, int]:
     """(how many waits between samples were longer than `longest_ns`, the longest wait)."""
-    instants = [start_ns, *times_ns, end_ns]
-    waits = [later - earlier for earlier, later in pairwise(instants)]
-    return sum(wait > longest_ns for wait in waits), max(waits)
+    if not len(times_ns):
+        return int(end_ns - start_ns > longest_ns), end_ns - start_ns
+    ends = [times_ns[0] - start_ns, end_ns - times_ns[-1]]
+    waits = pl.concat([pl.Series(ends, dtype=pl.Int64), to_series(times_ns).diff().drop_nulls()])
+    longest = waits.max()
+    assert isinstance(longest, int)
+    return int((waits > longest_ns).sum()), longest
 
 
-def _extend(into: array[int], column: pa.Array) -> None:
-    # `filter` makes a fresh array, but one of everything may share its parent's memory.
-    buffer = memoryview(column.buffers()[1])
-    start = column.offset * into.itemsize
-    into.frombytes(buffer[start : start + len(column) * into.itemsize])
+def _series_of(samples: pl.LazyFrame, node: str) -> ClockSeries:
+    """One node's samples, in true order whatever order they were recorded in."""
+    own = samples.filter(pl.col("node") == node).select("lab_ns", "divergence_ns")
+    frame = own.collect(engine="streaming")
+    if not frame["lab_ns"].is_sorted():
+        frame = frame.sort("lab_ns", maintain_order=True)
+    return ClockSeries(_memory(frame["lab_ns"]), _memory(frame["divergence_ns"]))
 
 
-def _ascending(series: ClockSeries) -> ClockSeries:
-    times = to_arrow(series.lab_ns)
-    if len(times) < 2 or pc.all(pc.less_equal(times[:-1], times[1:])).as_py():
-        return series
-    order = sorted(range(len(series)), key=series.lab_ns.__getitem__)
-    return ClockSeries(
-        array("q", (series.lab_ns[i] for i in order)),
-        array("q", (series.divergence_ns[i] for i in order)),
-    )
+def _memory(column: pl.Series) -> memoryview:
+    """The values of an int64 column without nulls; the view keeps them alive."""
+    whole = column.rechunk().to_arrow()
+    values = memoryview(whole.buffers()[1]).cast("q")
+    return values[whole.offset : whole.offset + len(whole)]

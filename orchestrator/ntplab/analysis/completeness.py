@@ -72,7 +72,7 @@ def _unfinished(span: PhaseSpan, seen: PhaseRecords) -> Iterator[str]:
         yield "no attempts were recorded"
     elif span.arrivals is not None and seen.attempts.count < span.arrivals:
         yield f"only {seen.attempts.count} of {span.arrivals} attempts were recorded"
-    if seen.attempts.receipts.num_rows and not seen.records.reservations.num_rows:
+    if seen.attempts.receipts and not seen.records.reservations:
         yield "the servers' records were not collected"
     elif span.ended and not span.followed:
         yield "the run was cut short before the servers' records were collected for certain"

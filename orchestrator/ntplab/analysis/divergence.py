@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
+import polars as pl
 import pyarrow.compute as pc
 
-from .clocks import Clocks, ClockSeries, quantile, to_arrow
+from .clocks import Clocks, ClockSeries, quantile, to_arrow, to_series
 from .phases import PhaseSpan
 from .results import Divergence, NodeDivergence
+
+SLICE_SAMPLES = 1_000_000
+"""Samples compared at a time: what bounds the memory of comparing servers with each other."""
 
 
 def measure(clocks: Clocks, span: PhaseSpan, servers: Sequence[str]) -> Divergence:
@@ -45,16 +48,33 @@ def _worst(values: Sequence[int | None]) -> int | None:
 
 def _pairwise(series: Sequence[ClockSeries]) -> int | None:
     """The largest spread among samples that share their lab time; None with fewer than two."""
-    if sum(len(one) > 0 for one in series) < 2:
+    present = [one for one in series if len(one)]
+    if len(present) < 2:
         return None
-    samples = pa.table(
+    return max(_spread(slices) for slices in _slices(present))
+
+
+def _slices(series: Sequence[ClockSeries]) -> Iterator[list[ClockSeries]]:
+    """All samples, in spans of time of some `SLICE_SAMPLES` each."""
+    begin_ns = min(one.lab_ns[0] for one in series)
+    end_ns = max(one.lab_ns[-1] for one in series)
+    count = 1 + sum(len(one) for one in series) // SLICE_SAMPLES
+    width_ns = (end_ns - begin_ns) // count + 1
+    for low_ns in range(begin_ns, end_ns + 1, width_ns):
+        inside = [one.window(low_ns, low_ns + width_ns - 1) for one in series]
+        if any(len(one) for one in inside):
+            yield inside
+
+
+def _spread(series: Sequence[ClockSeries]) -> int:
+    samples = pl.DataFrame(
         {
-            "lab_ns": pa.chunked_array([to_arrow(one.lab_ns) for one in series]),
-            "divergence_ns": pa.chunked_array([to_arrow(one.divergence_ns) for one in series]),
+            "lab_ns": pl.concat([to_series(one.lab_ns) for one in series]),
+            "divergence_ns": pl.concat([to_series(one.divergence_ns) for one in series]),
         }
     )
-    spreads = samples.group_by("lab_ns").aggregate(
-        [("divergence_ns", "max"), ("divergence_ns", "min")]
-    )
-    widest = pc.max(pc.subtract(spreads["divergence_ns_max"], spreads["divergence_ns_min"]))
-    return int(widest.as_py())
+    divergence = pl.col("divergence_ns")
+    spreads = samples.group_by("lab_ns").agg(spread_ns=divergence.max() - divergence.min())
+    widest = spreads["spread_ns"].max()
+    assert isinstance(widest, int)
+    return widest

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
-from .attempts import Attempts
-from .claims import Claim, Records
+from ..evidence import Evidence
+from .attempts import CONFIRMED, HOLDS, of_phase
+from .claims import Claim
+from .compact import RECEIPT, receipt_hash
 from .explain import World
 from .results import Finding, FindingKind
 
@@ -17,33 +18,35 @@ STAMP_DISAGREEMENT_NS_MIN = 1_000_000
 """stamp minus lab time may differ from the observer's divergence by less than this: the
 server reads its two clocks one after the other"""
 
-_RECEIPT = ["receipt_id", "seat", "buyer", "server"]
+_WORDS: dict[FindingKind, str] = {
+    "receipt-without-record": "a buyer holds a receipt of which the server has no record",
+    "record-without-receipt": (
+        "a server recorded a reservation whose buyer never got the receipt "
+        "(its answer was lost, or came too late)"
+    ),
+    "confirmed-without-receipt": "a buyer was told yes and given no receipt",
+}
+_KEY = pl.concat_str([pl.col(name).fill_null("-") for name in RECEIPT], separator=" ")
+"""`receipt seat buyer server`"""
 
 
-def receipt_findings(attempts: Attempts, records: Records) -> list[Finding]:
-    """Receipts against the servers' records, both ways, and confirmations without a receipt."""
-    decision = records.reservations["decision"]
-    confirmed = records.reservations.filter(pc.equal(decision, "confirmed"))
-    receipts = attempts.receipts
+def receipt_findings(
+    evidence: Evidence, phase: str, without_record: pl.Series, without_receipt: pl.Series
+) -> list[Finding]:
+    """Receipts against the servers' records, both ways, and confirmations without a receipt.
+
+    `without_*`: what was found lacking, as `receipt_hash` (one entry for each row).
+    """
+    unpaired = CONFIRMED & pl.col("receipt_id").is_null()
+    confirmed = pl.col("decision") == "confirmed"
     found = [
-        _finding(
-            "receipt-without-record",
-            "a buyer holds a receipt of which the server has no record",
-            _without(receipts, confirmed),
+        _lacking(evidence, phase, "receipt-without-record", "attempts", HOLDS, without_record),
+        _lacking(
+            evidence, phase, "record-without-receipt", "reservations", confirmed, without_receipt
         ),
-        _finding(
-            "record-without-receipt",
-            "a server recorded a reservation whose buyer never got the receipt "
-            "(its answer was lost, or came too late)",
-            _without(confirmed, receipts),
-        ),
-        _finding(
-            "confirmed-without-receipt",
-            "a buyer was told yes and given no receipt",
-            _keys(attempts.confirmed_without_receipt),
-        ),
+        _finding(evidence, phase, "confirmed-without-receipt", "attempts", unpaired),
     ]
-    return [finding for finding in found if finding.count]
+    return [finding for finding in found if finding and finding.count]
 
 
 def stamp_findings(claims: Iterable[Claim], world: World) -> list[Finding]:
@@ -74,18 +77,27 @@ def count_of(findings: Iterable[Finding], kind: FindingKind) -> int:
     return sum(finding.count for finding in findings if finding.kind == kind)
 
 
-def _keys(table: pa.Table) -> pa.Array:
-    """`receipt seat buyer server` of each row, sorted."""
-    columns = [pc.fill_null(table[name], "-") for name in _RECEIPT]
-    keys = pc.binary_join_element_wise(*columns, " ")
-    return keys.take(pc.sort_indices(keys)).combine_chunks()
+def _lacking(
+    evidence: Evidence,
+    phase: str,
+    kind: FindingKind,
+    table: str,
+    rows: pl.Expr,
+    hashes: pl.Series,
+) -> Finding | None:
+    """The finding of the rows whose hashes those are; asks the table only if there are any."""
+    if not len(hashes):
+        return None
+    lacking = receipt_hash().is_in(hashes.unique().implode())
+    return _finding(evidence, phase, kind, table, rows & lacking)
 
 
-def _without(rows: pa.Table, others: pa.Table) -> pa.Array:
-    keys = _keys(rows)
-    return keys.filter(pc.invert(pc.is_in(keys, value_set=_keys(others))))
-
-
-def _finding(kind: FindingKind, words: str, keys: pa.Array) -> Finding:
-    examples = keys[:EXAMPLES_MAX].to_pylist()
-    return Finding(kind=kind, count=len(keys), words=words, examples=examples)
+def _finding(
+    evidence: Evidence, phase: str, kind: FindingKind, table: str, wanted: pl.Expr
+) -> Finding:
+    with evidence.reading(table):
+        rows = of_phase(evidence.scan(table), phase).filter(wanted)
+        count = int(rows.select(pl.len()).collect(engine="streaming").item())
+        first = rows.select(key=_KEY).sort("key").head(EXAMPLES_MAX) if count else None
+        examples = first.collect(engine="streaming")["key"].to_list() if first is not None else []
+    return Finding(kind=kind, count=count, words=_WORDS[kind], examples=examples)

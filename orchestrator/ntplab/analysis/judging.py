@@ -34,7 +34,11 @@ def judge(run: RunDirectory) -> Results:
     4. hold the expectations against that
     5. the verdict
     """
-    evidence = Evidence(run)
+    with Evidence(run) as evidence:
+        return _judge(evidence)
+
+
+def _judge(evidence: Evidence) -> Results:
     manifest, events = evidence.manifest(), evidence.events()
     clocks = load_clocks(evidence)
     spans = phase_spans(manifest, events, last_sample_ns(clocks))
@@ -61,6 +65,7 @@ def _phase(
 ) -> PhaseResult:
     seen = bookings.load_phase(evidence, span.name)
     servers, error_ns = manifest.servers, manifest.clock_error_ns
+    booked, comparison = bookings.judge(evidence, seen, manifest, clocks, span, events)
     daemons = {node.name: node.ntp_daemon for node in manifest.nodes if node.name in servers}
     return PhaseResult(
         name=span.name,
@@ -70,7 +75,8 @@ def _phase(
         end_lab_ns=span.end_ns,
         divergence=divergence.measure(clocks, span, servers),
         sync=sync.measure(evidence, clocks, span, events, daemons, error_ns),
-        bookings=bookings.judge(seen, manifest, clocks, span, events),
+        bookings=booked,
+        comparison=comparison,
         evidence=completeness.examine(span, seen, manifest, events, clocks),
     )
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import TypeVar
 
 from ..evidence import Manifest
-from . import predicting
-from .bookings import with_rate
+from . import orders, predicting
+from .bookings import DETAILS_MAX, WORST_FIRST, with_rate
 from .results import (
     Bookings,
+    Comparison,
     Divergence,
+    ExceededBound,
     Finding,
     LatencyMs,
     NodeDivergence,
@@ -52,6 +55,7 @@ def pool(name: str, trials: Sequence[PhaseResult]) -> PhaseResult:
         divergence=_divergence([t.divergence for t in trials]),
         sync=_sync([t.sync for t in trials]),
         bookings=_bookings([t.bookings for t in trials]),
+        comparison=reduce(orders.add, (t.comparison for t in trials), Comparison()),
         evidence=_evidence(trials),
         trials=[_in_short(t) for t in trials],
     )
@@ -105,7 +109,24 @@ def _by_name(
 def _sync(trials: Sequence[Sync]) -> Sync:
     together = _joined(trials)
     together.limit_ns = _first(max, (t.limit_ns for t in trials))
-    together.servers = _by_name([t.servers for t in trials], _joined)
+    together.exceeded_details = sorted(
+        (exceeded for t in trials for exceeded in t.exceeded_details), key=_beyond, reverse=True
+    )[:EXAMPLES_MAX]
+    together.servers = _by_name([t.servers for t in trials], _server)
+    return together
+
+
+def _beyond(exceeded: ExceededBound) -> int:
+    return abs(exceeded.divergence_ns - exceeded.offset_ns) - exceeded.bound_ns
+
+
+def _server(trials: Sequence[ServerSync]) -> ServerSync:
+    together = _joined(trials)
+    together.daemon = trials[0].daemon
+    together.steady_p50_ns = _median_ns(t.steady_p50_ns for t in trials)
+    together.steady_p99_ns = _first(max, (t.steady_p99_ns for t in trials))
+    together.belief_error_p50_ns = _median_ns(t.belief_error_p50_ns for t in trials)
+    together.bound_p99_ns = _first(max, (t.bound_p99_ns for t in trials))
     return together
 
 
@@ -120,6 +141,7 @@ def _joined(trials: Sequence[AnySync]) -> AnySync:
         seconds_to_limit=_slowest(t.seconds_to_limit for t in trials),
         beliefs=beliefs,
         belief_error_p99_ns=_first(max, (t.belief_error_p99_ns for t in trials)),
+        bound_exceeded=sum(t.bound_exceeded for t in trials),
         bound_coverage=sum(share * count for share, count in held) / weight if weight else None,
         measured=all(t.measured for t in trials),
     )
@@ -140,6 +162,8 @@ def _bookings(trials: Sequence[Bookings]) -> Bookings:
         )
     }  # fmt: skip
     attempts = summed["attempts"]
+    details = [d for t in trials for d in t.double_booking_details]
+    told = sorted(details, key=lambda d: WORST_FIRST.index(d.status))[:DETAILS_MAX]
     return with_rate(
         Bookings(
             **summed,
@@ -151,7 +175,8 @@ def _bookings(trials: Sequence[Bookings]) -> Bookings:
                 p99=_first(max, (t.latency_ms.p99 for t in trials)),
             ),
             prediction=predicting.pooled(t.prediction for t in trials),
-            double_booking_details=[d for t in trials for d in t.double_booking_details],
+            double_booking_details=[d for d in details if d in told],
+            double_bookings_not_told=summed["double_bookings"] - len(told),
             findings=_findings([found for t in trials for found in t.findings]),
         )
     )

@@ -69,13 +69,31 @@ class ServerSync(_Model):
     belief_error_p50_ns: int | None = None
     belief_error_p99_ns: int | None = None
     bound_coverage: float | None = None
+    bound_exceeded: int = 0
+    bound_p99_ns: int | None = None
+    """99th percentile of the bounds that its chronyd gave: covering by a wide one is no art"""
     measured: bool = False
     """NTP was switched on in this phase and the clock was sampled after it"""
 
 
+class ExceededBound(_Model):
+    """One report of chronyd whose bound the true divergence exceeded, with the sample."""
+
+    server: str
+    lab_ns: int
+    offset_ns: int
+    """what chronyd believed"""
+    bound_ns: int
+    divergence_ns: int
+    """the truth: the observer's samples around that instant"""
+    divergence_error_ns: int
+    """how much the samples leave open, a jump between them included"""
+
+
 class Sync(_Model):
     """`seconds_to_*`: the slowest server; defined in `sync.py`. `bound_coverage`: share of
-    the daemons' reports whose bound held the true divergence."""
+    the daemons' reports whose bound held the true divergence; `bound_exceeded` counts the others,
+    `exceeded_details` tells the worst of them."""
 
     seconds_to_1ms: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
     seconds_to_limit: float | None = Field(default=None, json_schema_extra=NONE_IS_NEVER)
@@ -83,6 +101,10 @@ class Sync(_Model):
     beliefs: int = 0
     belief_error_p99_ns: int | None = None
     bound_coverage: float | None = None
+    bound_exceeded: int = 0
+    exceeded_details: list[ExceededBound] = Field(
+        default_factory=list, json_schema_extra=NOT_EXPECTABLE
+    )
     measured: bool = False
     servers: dict[str, ServerSync] = Field(default_factory=dict)
 
@@ -202,7 +224,34 @@ class Bookings(_Model):
     double_booking_details: list[DoubleBooking] = Field(
         default_factory=list, json_schema_extra=NOT_EXPECTABLE
     )
+    double_bookings_not_told: int = Field(default=0, json_schema_extra=NOT_EXPECTABLE)
+    """judged and counted like the others, but left out of `double_booking_details`"""
     findings: list[Finding] = Field(default_factory=list, json_schema_extra=NOT_EXPECTABLE)
+
+
+class Orders(_Model):
+    """Contested seats: the order of their claims by stamp, and by the stamps corrected.
+
+    `order_changed`: the correction changes it. `order_unknown`: some claim could not be
+    corrected (`uncorrected` counts those); such seats are in none of the other counts.
+    `wrong_*`: seats whose order contradicts lab time, before and after the correction.
+    """
+
+    claims: int = 0
+    uncorrected: int = 0
+    seats: int = 0
+    order_unknown: int = 0
+    order_changed: int = 0
+    wrong_before: int = 0
+    wrong_after: int = 0
+
+
+class Comparison(_Model):
+    """Stamps before and after correction. `by_truth`: by the observer's samples; `by_belief`:
+    by what chronyd believed, which is all that a machine outside a lab knows."""
+
+    by_truth: Orders = Field(default_factory=Orders)
+    by_belief: Orders = Field(default_factory=Orders)
 
 
 class SkewSeen(_Model):
@@ -237,6 +286,7 @@ class PhaseResult(_Model):
     divergence: Divergence = Field(default_factory=Divergence)
     sync: Sync = Field(default_factory=Sync)
     bookings: Bookings = Field(default_factory=Bookings)
+    comparison: Comparison = Field(default_factory=Comparison)
     evidence: PhaseEvidence = Field(default_factory=PhaseEvidence)
     trials: list[PhaseResult] = Field(default_factory=list, json_schema_extra=NOT_EXPECTABLE)
     """each trial by itself, where the phase had several; `pooling.py` says how they are pooled"""

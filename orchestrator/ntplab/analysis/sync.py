@@ -21,16 +21,15 @@ nothing (timesyncd), neither.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
+import polars as pl
 import pyarrow.compute as pc
 
 from ..evidence import Event, Evidence
-from .clocks import Clocks, ClockSeries, quantile, to_arrow
+from .clocks import Clocks, ClockSeries, quantile, to_arrow, to_series
 from .phases import PhaseSpan, ntp_switches
-from .results import ServerSync, Sync
+from .results import ExceededBound, ServerSync, Sync
+from .thetas import thetas_at
 
 ONE_MS_NS = 1_000_000
 STEADY_SHARE = 4
@@ -38,15 +37,13 @@ STEADY_SHARE = 4
 UNSYNCHRONISED = "not synchroni"
 """chronyc's "Not synchronised", in either spelling"""
 
-_BELIEF = ["lab_ns", "node", "state", "offset_ns", "root_delay_ns", "root_dispersion_ns", "leap"]
+BOUND_NS = pl.col("offset_ns").abs() + pl.col("root_dispersion_ns") + pl.col("root_delay_ns") // 2
+"""chronyd's own bound on its clock's error"""
+_OFFSET = pl.col("offset_ns")
 
 
-@dataclass(frozen=True)
-class _Check:
-    """One report held against the truth; `covered` is None where it gave no bound."""
-
-    error_ns: int
-    covered: bool | None
+EXCEEDED_TOLD_MAX = 10
+"""Exceeded bounds told in results.json for each phase: the worst ones. All are counted."""
 
 
 def measure(
@@ -65,18 +62,21 @@ def measure(
     if span.start_ns is None or span.end_ns is None:
         return Sync()
     limit_ns = span.plan.settle.limit_ns if span.plan.settle else ONE_MS_NS
-    checks = _checks(evidence, clocks, span, sample_error_ns)
+    checks = {
+        name: _checks(evidence, clocks.get(name, ClockSeries()), name, span, sample_error_ns)
+        for name in servers
+    }
     per_server = {
         name: _server(
             clocks.get(name, ClockSeries()),
             _switched_on_ns(name, span, events),
             span.end_ns,
             limit_ns,
-            checks.get(name, []),
+            checks[name],
         ).model_copy(update={"daemon": daemons[name], **_steady(clocks, name, span)})
         for name in servers
     }
-    everyone = [check for name in servers for check in checks.get(name, [])]
+    everyone = pl.concat(checks.values()) if checks else _NO_CHECKS
     switched = [one for one in per_server.values() if one.measured]
     return Sync(
         seconds_to_1ms=_slowest([one.seconds_to_1ms for one in switched]),
@@ -85,6 +85,8 @@ def measure(
         beliefs=len(everyone),
         belief_error_p99_ns=_error(everyone, 0.99),
         bound_coverage=_coverage(everyone),
+        bound_exceeded=_exceeded(everyone).height,
+        exceeded_details=_worst(everyone),
         measured=bool(switched),
         servers=per_server,
     )
@@ -93,9 +95,8 @@ def measure(
 def seconds_within(series: ClockSeries, from_ns: int, end_ns: int, limit_ns: int) -> float | None:
     """Seconds from `from_ns` until |divergence| stays below `limit_ns` up to `end_ns`."""
     watched = series.window(from_ns, end_ns)
-    after = len(watched)
-    while after > 0 and abs(watched.divergence_ns[after - 1]) < limit_ns:
-        after -= 1
+    beyond = (to_series(watched.divergence_ns).abs() >= limit_ns).arg_true()
+    after = int(beyond[-1]) + 1 if len(beyond) else 0
     if after == len(watched):
         return None
     return 0.0 if after == 0 else (watched.lab_ns[after] - from_ns) / 1e9
@@ -106,13 +107,15 @@ def _server(
     on_ns: int | None,
     end_ns: int,
     limit_ns: int,
-    checks: Sequence[_Check],
+    checks: pl.DataFrame,
 ) -> ServerSync:
     figures = ServerSync(
         beliefs=len(checks),
         belief_error_p50_ns=_error(checks, 0.5),
         belief_error_p99_ns=_error(checks, 0.99),
         bound_coverage=_coverage(checks),
+        bound_exceeded=_exceeded(checks).height,
+        bound_p99_ns=quantile(checks["bound_ns"].drop_nulls().to_arrow(), 0.99),
     )
     if on_ns is not None and len(series.window(on_ns, end_ns)):
         figures.measured = True
@@ -144,44 +147,76 @@ def _switched_on_ns(server: str, span: PhaseSpan, events: Sequence[Event]) -> in
     return switches[-1].asked_ns if switches and switches[-1].state == "on" else None
 
 
+_NO_CHECKS = pl.DataFrame(
+    schema={
+        "node": pl.String,
+        "lab_ns": pl.Int64,
+        "offset_ns": pl.Int64,
+        "bound_ns": pl.Int64,
+        "theta_ns": pl.Int64,
+        "error_ns": pl.Int64,
+    }
+)
+
+
 def _checks(
-    evidence: Evidence, clocks: Clocks, span: PhaseSpan, sample_error_ns: int
-) -> dict[str, list[_Check]]:
-    """Every usable report inside the measuring window, by node."""
+    evidence: Evidence, series: ClockSeries, node: str, span: PhaseSpan, sample_error_ns: int
+) -> pl.DataFrame:
+    """Every usable report of a node inside the measuring window, held against the truth.
 
-    def keep(batch: pa.RecordBatch) -> pa.RecordBatch:
-        inside = pc.and_(
-            pc.greater_equal(batch["lab_ns"], span.start_ns),
-            pc.less_equal(batch["lab_ns"], span.end_ns),
+    `bound_ns` is null where the daemon gives none; it is rounded down, which changes no comparison
+    of whole nanoseconds.
+    """
+    with evidence.reading("belief"):
+        reports = (
+            synchronised(evidence)
+            .filter(pl.col("node") == node, pl.col("lab_ns").is_between(span.start_ns, span.end_ns))
+            .collect(engine="streaming")
         )
-        return batch.filter(pc.and_(inside, pc.equal(batch["state"], "ok")))
-
-    checks: dict[str, list[_Check]] = {}
-    for row in evidence.table("belief", _BELIEF, keep).to_pylist():
-        if row["offset_ns"] is None or UNSYNCHRONISED in (row["leap"] or "").lower():
-            continue
-        true = clocks.get(row["node"], ClockSeries()).at(row["lab_ns"], sample_error_ns)
-        if true is not None:
-            checks.setdefault(row["node"], []).append(_check(row, true.divergence_ns))
-    return checks
+    return reports.hstack(thetas_at(series, reports["lab_ns"], sample_error_ns)).drop_nulls(
+        "theta_ns"
+    )
 
 
-def _check(row: Mapping[str, Any], true_ns: int) -> _Check:
-    offset_ns, delay_ns = row["offset_ns"], row["root_delay_ns"]
-    dispersion_ns = row["root_dispersion_ns"]
-    covered = None
-    if delay_ns is not None and dispersion_ns is not None:
-        covered = abs(true_ns) <= abs(offset_ns) + dispersion_ns + delay_ns / 2
-    return _Check(abs(offset_ns - true_ns), covered)
+def synchronised(evidence: Evidence) -> pl.LazyFrame:
+    """node, lab_ns, offset_ns and bound_ns of all reports of daemons that say they are right."""
+    without = pl.col("leap").str.to_lowercase().str.contains(UNSYNCHRONISED, literal=True)
+    return (
+        evidence.scan("belief")
+        .filter(pl.col("state") == "ok", ~without.fill_null(False), _OFFSET.is_not_null())
+        .select("node", "lab_ns", "offset_ns", bound_ns=BOUND_NS)
+    )
 
 
-def _error(checks: Sequence[_Check], share: float) -> int | None:
-    return quantile(pa.array([check.error_ns for check in checks], pa.int64()), share)
+def _error(checks: pl.DataFrame, share: float) -> int | None:
+    return quantile((checks["offset_ns"] - checks["theta_ns"]).abs().to_arrow(), share)
 
 
-def _coverage(checks: Sequence[_Check]) -> float | None:
-    bounded = [check.covered for check in checks if check.covered is not None]
-    return sum(bounded) / len(bounded) if bounded else None
+def _exceeded(checks: pl.DataFrame) -> pl.DataFrame:
+    return checks.filter(pl.col("theta_ns").abs() > pl.col("bound_ns"))
+
+
+def _coverage(checks: pl.DataFrame) -> float | None:
+    bounded = checks["bound_ns"].count()
+    return (bounded - _exceeded(checks).height) / bounded if bounded else None
+
+
+def _worst(checks: pl.DataFrame) -> list[ExceededBound]:
+    """The reports whose bound was exceeded by most, the worst first."""
+    excess = pl.col("theta_ns").abs() - pl.col("bound_ns")
+    found = _exceeded(checks).with_columns(excess_ns=excess)
+    first = found.sort(["excess_ns", "lab_ns"], descending=[True, False]).head(EXCEEDED_TOLD_MAX)
+    return [
+        ExceededBound(
+            server=row["node"],
+            lab_ns=row["lab_ns"],
+            offset_ns=row["offset_ns"],
+            bound_ns=row["bound_ns"],
+            divergence_ns=row["theta_ns"],
+            divergence_error_ns=row["error_ns"],
+        )
+        for row in first.to_dicts()
+    ]
 
 
 def _slowest(seconds: Sequence[float | None]) -> float | None:

@@ -6,7 +6,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NtplabError
-from . import bring_up, convergence, database, demo, discipline, reading, reporting, throughput
+from . import (
+    bring_up,
+    convergence,
+    database,
+    demo,
+    discipline,
+    judging,
+    reading,
+    reporting,
+    throughput,
+)
 from .figures import Outcome, Skipped
 from .measuring import Bench, CannotMeasure
 
@@ -33,6 +43,7 @@ GROUPS = (
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
+    Group(judging.ABOUT, judging.measure),
     Group(reporting.ABOUT, reporting.measure),
 )
 BENCHMARKS: Mapping[str, str] = {

@@ -32,6 +32,7 @@ VERBS = {
     "exec": "exec_:exec_",
     "logs": "logs:logs",
     "analyze": "analyze:analyze",
+    "compare": "stamps:compare",
     "verify": "verify:verify",
     "report": "report:report",
     "slides": "slides:slides",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..analysis import Results, SweepResults
+from ..analysis.explain.base import clock_text, span_text
 from ..analysis.results import PhaseResult
 from .clock import format_divergence
 from .daemon_table import show_daemons
@@ -40,6 +41,7 @@ def show_results(results: Results, explanations: int = EXPLAINED_SHOWN) -> None:
         ],
         [_row(phase) for phase in results.phases],
     )
+    _show_beliefs(results)
     show_daemons(results)
     _show_double_bookings(results, explanations)
     out.text("")
@@ -63,6 +65,40 @@ def _row(phase: PhaseResult) -> tuple[str, ...]:
         "-" if bookings.availability is None else f"{bookings.availability:.0%}",
         "-" if p95 is None else f"{p95:.0f} ms",
     )
+
+
+def _show_beliefs(results: Results) -> None:
+    """chronyd's bound on its clock's error, against the truth."""
+    rows = [
+        (
+            phase.name,
+            name,
+            str(server.beliefs),
+            _span(server.belief_error_p99_ns),
+            _span(server.bound_p99_ns),
+            "-" if server.bound_coverage is None else f"{server.bound_coverage:.0%}",
+            str(server.bound_exceeded),
+        )
+        for phase in results.phases
+        for name, server in phase.sync.servers.items()
+        if server.beliefs
+    ]
+    if not rows:
+        return
+    out.text("")
+    columns = ["reports", "off by\n(p99)", "bound\n(p99)", "truth\nwithin", "exceeded"]
+    out.table(["phase", "chronyd of", *columns], rows)
+    for phase in results.phases:
+        for worst in phase.sync.exceeded_details[:1]:
+            out.text(
+                f"{phase.name}: {worst.server} was {span_text(worst.divergence_ns)} off and "
+                f"promised to be within {span_text(worst.bound_ns)} "
+                f"(the worst of {phase.sync.bound_exceeded}; lab time {clock_text(worst.lab_ns)})"
+            )
+
+
+def _span(ns: int | None) -> str:
+    return "?" if ns is None else span_text(ns)
 
 
 def _show_double_bookings(results: Results, shown: int) -> None:

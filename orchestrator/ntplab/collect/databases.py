@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..driver.base import Driver
 from ..errors import EvidenceError
-from .samples import Append
+from .samples import Append, ClockReading
 from .streams import Document, lines
 
 DATABASE_NODE = "db"
@@ -22,6 +22,10 @@ _EMPTY = """DO $$ DECLARE tables text; BEGIN
    WHERE schemaname = 'public' AND tablename <> 'migrations';
   IF tables IS NOT NULL THEN EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY'; END IF;
 END $$"""
+_TRUTH = (
+    "COPY clock_measurements (server, wall_ns, raw_ns, error_ns, bound_ns, source)"
+    " FROM STDIN WITH (FORMAT csv);"
+)
 TABLES = {"claims": "evidence_claims", "reservations": "evidence_reservations"}
 
 
@@ -34,6 +38,10 @@ class RawClocks:
 
     anchor_ns: int
     offset_ns: Mapping[str, int]
+
+    def raw_ns(self, server: str, lab_ns: int) -> int:
+        """What that server's own CLOCK_MONOTONIC_RAW showed at `lab_ns`."""
+        return lab_ns - self.anchor_ns + self.offset_ns[server]
 
     def lab_ns(self, server: str, server_raw_ns: int) -> int:
         return server_raw_ns - self.offset_ns[server] + self.anchor_ns
@@ -87,6 +95,36 @@ def collect_records(
         append(table, moved)
         counts[table] += len(moved)
     return counts
+
+
+def hand_in_readings(
+    driver: Driver,
+    lab: str,
+    clocks: RawClocks,
+    readings: Mapping[str, Sequence[ClockReading]],
+    bound_ns: int,
+) -> int:
+    """Write what the observer saw of the servers' clocks into every booking database, as ground
+    truth for `/compare_reservations`; how many readings. All in one psql, as above."""
+    rows = [
+        f"{server},{seen.wall_ns},{clocks.raw_ns(server, seen.lab_ns)},{seen.divergence_ns},"
+        f"{bound_ns},lab"
+        for server, found in readings.items()
+        if server in clocks.offset_ns
+        for seen in found
+    ]
+    names = booking_databases(driver, lab) if rows else []
+    copies = [[f"\\connect {name}", _TRUTH, *rows, "\\."] for name in names]
+    if names:
+        script = "\n".join(line for copy in copies for line in copy) + "\n"
+        argv = [*_psql("postgres", "SELECT 1"), "-f", "-"]
+        result = driver.exec(lab, DATABASE_NODE, argv, stdin=script.encode())
+        if not result.ok:
+            raise EvidenceError(
+                f"{DATABASE_NODE}: the clocks' readings cannot be handed in",
+                log_tail=result.stderr.splitlines()[-5:],
+            )
+    return len(rows)
 
 
 def on_lab_time(row: Document, clocks: RawClocks) -> Document:

@@ -29,12 +29,19 @@ class ClockReading:
     divergence_ns: int
 
 
+KEPT_NS_MIN = 100_000_000
+"""Readings kept for `take_readings` are this far apart, or the clock jumped between them."""
+JUMP_NS_MIN = 1_000_000
+
+
 class ObserverFeed:
-    """Takes the observer's documents; keeps the newest reading of every clock at hand."""
+    """Takes the observer's documents; keeps the newest reading of every clock at hand, and some
+    of those since `take_readings`."""
 
     def __init__(self, append: Append, emit: Emit) -> None:
         self._append, self._emit = append, emit
         self._latest: dict[str, ClockReading] = {}
+        self._kept: dict[str, list[ClockReading]] = {}
         self._changed = threading.Condition()
         self.ready: Document | None = None
 
@@ -62,7 +69,15 @@ class ObserverFeed:
         self._append("clock", [{"node": node, **asdict(r)} for node, r in readings.items()])
         with self._changed:
             self._latest.update(readings)
+            for node, reading in readings.items():
+                _keep(self._kept.setdefault(node, []), reading)
             self._changed.notify_all()
+
+    def take_readings(self) -> dict[str, list[ClockReading]]:
+        """Readings of every clock since this was asked last, some ten in a second."""
+        with self._changed:
+            kept, self._kept = self._kept, {}
+            return kept
 
     def latest(self) -> dict[str, ClockReading]:
         with self._changed:
@@ -72,6 +87,14 @@ class ObserverFeed:
         """Return when something new was reported, or after `timeout_s`."""
         with self._changed:
             self._changed.wait(timeout_s)
+
+
+def _keep(kept: list[ClockReading], reading: ClockReading) -> None:
+    if kept:
+        jumped = abs(reading.divergence_ns - kept[-1].divergence_ns) >= JUMP_NS_MIN
+        if reading.lab_ns - kept[-1].lab_ns < KEPT_NS_MIN and not jumped:
+            return
+    kept.append(reading)
 
 
 def oscillator_event(document: Document) -> Event:

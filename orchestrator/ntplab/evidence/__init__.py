@@ -17,6 +17,7 @@ Parquet file where there is one and the spool where there is not.
 from .checksums import check_checksums, write_checksums
 from .journal import Attempt, Journal, damage, digest_of, new_folder, note, read_journal
 from .manifest import (
+    CLOCK_ERROR_NS,
     Manifest,
     ManifestFault,
     ManifestNode,
@@ -33,6 +34,7 @@ from .sealing import seal
 from .spool import SpoolWriter
 
 __all__ = [
+    "CLOCK_ERROR_NS",
     "TABLES",
     "Attempt",
     "Event",

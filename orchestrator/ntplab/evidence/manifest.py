@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+CLOCK_ERROR_NS = 1_000
+"""how far a sample of the observer may be off"""
+
 
 class _Model(BaseModel):
     # Extra keys are kept: whoever runs the lab may record more than analysis needs.
@@ -108,7 +111,7 @@ class Manifest(_Model):
     phases: list[ManifestPhase] = Field(default_factory=list)
     expect: list[str] = Field(default_factory=list)
     clock_sample_hz: float = 20.0
-    clock_error_ns: int = 1_000
+    clock_error_ns: int = CLOCK_ERROR_NS
     """stated error of one clock sample"""
     sweep: ManifestSweep | None = None
     """set for a sweep: its points are runs of their own, in folders of this one"""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import EvidenceError
 from .manifest import Manifest
 from .rundir import EVENTS, RunDirectory
-from .schema import TABLES
+from .schema import ADDED, TABLES
 
 BATCH_ROWS = 65_536
 
@@ -42,11 +46,39 @@ class Evidence:
     `torn` names each file whose last line was cut by a kill (the line is skipped, the rest
     is used); `missing` names each table without a file. Damage anywhere else raises
     EvidenceError with file and line.
+
+    `scan` is for tables of any size: nothing is read before it is asked for. What it needs
+    for that is kept in a temporary folder until `close` (or the end of a `with` block).
     """
 
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
         self.torn: set[str] = set()
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Evidence:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary folder, if there is one."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for intermediate files, outside the run: judging writes nothing into it."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="ntplab-analysis-")
+        return Path(self._scratch.name)
 
     @property
     def missing(self) -> list[str]:
@@ -73,6 +105,63 @@ class Evidence:
         elif spool.exists():
             yield from self._spooled(spool, table, columns, rows)
 
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A table to query in any size; empty when missing. Collect it inside `reading`.
+
+        A spool becomes a Parquet file first, batch by batch, in the temporary folder.
+        """
+        parquet, spool = self._paths(table)
+        if not parquet.exists():
+            if not spool.exists():
+                return pl.from_arrow(TABLES[table].empty_table()).lazy()  # type: ignore[union-attr]
+            parquet = self.scratch / parquet.name
+            if not parquet.exists():
+                with self.reading(table):
+                    self._convert(table, parquet)
+        absent = self._check_schema(parquet, table)
+        nothing = pl.from_arrow(TABLES[table].empty_table()).schema  # type: ignore[union-attr]
+        return pl.scan_parquet(parquet).with_columns(
+            pl.lit(None, nothing[name]).alias(name) for name in absent
+        )
+
+    @contextmanager
+    def reading(self, table: str) -> Iterator[None]:
+        """Whatever goes wrong inside was damage to that table's file: EvidenceError."""
+        parquet, spool = self._paths(table)
+        path = parquet if parquet.exists() else spool
+        try:
+            yield
+        except EvidenceError:
+            raise
+        except pl.exceptions.PanicException as error:
+            raise EvidenceError(
+                f"{path}: cannot be read as Parquet: {_first_line(error)}"
+            ) from None
+        except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+            raise EvidenceError(f"{path}: cannot be read: {_first_line(error)}") from error
+
+    def _convert(self, table: str, target: Path) -> None:
+        with pq.ParquetWriter(target, TABLES[table], compression="lz4") as writer:
+            for batch in self.batches(table):
+                writer.write_batch(batch)
+
+    def _check_schema(self, path: Path, table: str) -> list[str]:
+        """The columns that older evidence lacks."""
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise EvidenceError(
+                f"{path}: cannot be read as Parquet: {_first_line(error)}"
+            ) from error
+        absent = [name for name in TABLES[table].names if name not in schema.names]
+        if not ADDED.issuperset(absent) or any(
+            schema.field(column.name) != column
+            for column in TABLES[table]
+            if column.name not in absent
+        ):
+            raise EvidenceError(f"{path}: damaged: its columns are not those expected")
+        return absent
+
     def table(
         self,
         name: str,
@@ -93,14 +182,15 @@ class Evidence:
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=rows, columns=schema.names):
-                    batch = batch.select(schema.names)
+                    batch = _in_full(batch, schema).select(schema.names)
                     batch.validate(full=True)
                     if not batch.schema.equals(schema):
                         raise EvidenceError(f"{path}: damaged: its columns are not those expected")
                     yield batch
         except (pa.ArrowException, OSError, ValueError) as error:
-            first_line = str(error).partition("\n")[0]
-            raise EvidenceError(f"{path}: cannot be read as Parquet: {first_line}") from error
+            raise EvidenceError(
+                f"{path}: cannot be read as Parquet: {_first_line(error)}"
+            ) from error
 
     def _spooled(
         self, path: Path, table: str, columns: Sequence[str] | None, rows: int
@@ -137,10 +227,22 @@ class Evidence:
             raise EvidenceError(f"{path}: damaged: an event without time or name") from error
 
 
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
+
+
 def _schema(table: str, columns: Sequence[str] | None) -> pa.Schema:
     """The schema of a table, or of some of its columns in the order asked for."""
     whole = TABLES[table]
     return whole if columns is None else pa.schema([whole.field(name) for name in columns])
+
+
+def _in_full(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with the columns that older evidence lacks, null."""
+    for column in schema:
+        if column.name in ADDED and column.name not in batch.schema.names:
+            batch = batch.append_column(column, pa.nulls(batch.num_rows, column.type))
+    return batch
 
 
 def _batch(

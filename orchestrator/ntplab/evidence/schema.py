@@ -95,6 +95,19 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
 TABLES: dict[str, pa.Schema] = {name: pa.schema(cols) for name, cols in _COLUMNS.items()}
 """table name -> Arrow schema; every column may be null"""
 
+ADDED = frozenset(
+    {
+        "confirm_delay_ns",
+        "logical",
+        "claimed_wall_ns",
+        "bound_ns",
+        "peers_bound_ns",
+        "fencing_token",
+        "judged_ns",
+    }
+)
+"""columns that evidence recorded by ntplab 1.0 does not have: null in it, and no damage"""
+
 _CASTS = {
     name: [(column, {_TEXT: str, _INT: int, _REAL: float}[kind]) for column, kind in cols.items()]
     for name, cols in _COLUMNS.items()

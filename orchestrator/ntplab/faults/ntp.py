@@ -143,6 +143,7 @@ def _answers(lab: LabHandle, node: str, daemon: Daemon) -> bool:
 
 
 def service_path(daemon: Daemon) -> str:
+    """Where the daemon's supervised service lies in a container."""
     return f"{SERVICES}/{daemon.service}"
 
 

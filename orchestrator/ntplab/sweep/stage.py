@@ -15,6 +15,7 @@ from ..buyers import Buyers
 from ..collect.databases import empty_databases
 from ..collect.files import collect_logs
 from ..collect.samples import Append
+from ..daemons import CHRONY
 from ..driver.base import Driver
 from ..errors import FaultError, NodeError
 from ..events import Emit, LabStep
@@ -121,7 +122,11 @@ class Stage:
         """Nodes that a point left dead, or in which it ran who knows what."""
         self.lab.check_alive()
         ran = {f.node for phase in plan.phases for f in phase.faults if f.kind == "exec"}
-        return set(self.lab.dead) | ran
+        return set(self.lab.dead) | ran | (self._remembering(plan) if uses_ntp(plan) else set())
+
+    def _remembering(self, plan: Plan) -> set[str]:
+        """Nodes whose NTP daemon keeps on disk what it learned; our chronyd has no drift file."""
+        return {server.name for server in plan.servers if server.daemon != CHRONY.name}
 
     def _change(self, plan: Plan, changes: Changes, wanted: Rendered) -> None:
         assert self._plan is not None

@@ -103,7 +103,7 @@ async def compare_reservations(
 async def _measured(service: Service, claims: Sequence[Stamped]) -> list[Measurement]:
     if not claims:
         return []
-    walls, raws = [c.stamp_ns for c in claims], [c.raw_ns for c in claims]
+    walls, raws = [c.wall_ns for c in claims], [c.raw_ns for c in claims]
     slack = MEASUREMENT_AGE_NS_MAX
     return await measurements.between(
         service.pool,

@@ -17,7 +17,7 @@ from . import (
     timestamp_order,
     unique,
 )
-from .base import Explanation, Injected, Model, World, every_pair, lacking
+from .base import DATABASE, Explanation, Injected, Model, Window, World, every_pair, lacking
 
 MODELS: dict[str, Model] = {
     "timestamp-order": timestamp_order.MODEL,
@@ -38,8 +38,13 @@ def _no_theory(a: Claim, b: Claim, world: World) -> Explanation:
 
 def model_of(policy: str) -> Model:
     """The theory of a policy; for an unknown one, a theory that explains nothing."""
-    without = Model(_no_theory, timestamp_order.opportunity_without_wait, every_pair)
+    without = Model(
+        _no_theory,
+        timestamp_order.opportunity_without_wait,
+        every_pair,
+        timestamp_order.WINDOW_WITHOUT_WAIT,
+    )
     return MODELS.get(policy, without)
 
 
-__all__ = ["MODELS", "Explanation", "Injected", "Model", "World", "model_of"]
+__all__ = ["DATABASE", "MODELS", "Explanation", "Injected", "Model", "Window", "World", "model_of"]

@@ -10,12 +10,17 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
+import polars as pl
+
 from ...evidence import Skew
 from ..claims import Claim
 from ..clocks import Clocks, ClockSeries, Theta
 
 Status = Literal["explained", "unexplained", "undetermined"]
 Pair = tuple[Claim, Claim]
+
+DATABASE = "db"
+"""the node whose clock the database goes by"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,23 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Window:
+    """`Model.opportunity` for all pairs of claims at once: what makes it fit millions of seats.
+
+    A seat is an opportunity when `holds(injected)` is true for a claim A and a later B of
+    another buyer. Columns it can use: gap_ns (t_B - t_A), crossed (on two servers), skew_ns
+    (theta_A - theta_B, injected), database_ns (by how much the database's injected error grew
+    from A to B), uptime_ns (U_B - U_A), ttl_ns (of A's lease, or the policy's), granted (A got
+    a lease), confirm_after_ns (A asked to confirm that long after B's claim).
+    `reach_ns(injected)`: no pair further apart can hold, over the columns of A; None: A is the
+    first claim on the seat.
+    """
+
+    holds: Callable[[Injected], pl.Expr]
+    reach_ns: Callable[[Injected], pl.Expr] | None = None
+
+
+@dataclass(frozen=True)
 class Model:
     """One policy's theory.
 
@@ -93,11 +115,14 @@ class Model:
     `opportunity(claims, injected)`: would the injected clock errors double-book this seat,
     were NTP off? `claims` are those of one seat in true order.
     `pairs(holders)`: which pairs of receipt holders must each be explained.
+    `window`: the same as `opportunity`, by column. A policy without one is judged seat by seat,
+    some hundred times slower.
     """
 
     explain: Callable[[Claim, Claim, World], Explanation]
     opportunity: Callable[[Sequence[Claim], Injected], bool]
     pairs: Callable[[Sequence[Claim]], list[Pair]]
+    window: Window | None = None
 
 
 def every_pair(holders: Sequence[Claim]) -> list[Pair]:

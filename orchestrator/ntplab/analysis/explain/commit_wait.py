@@ -68,4 +68,4 @@ def opportunity(claims: Sequence[Claim], injected: Injected) -> bool:
     return timestamp_order.opportunity(claims, injected)
 
 
-MODEL = Model(explain, opportunity, every_pair)
+MODEL = Model(explain, opportunity, every_pair, timestamp_order.WINDOW)

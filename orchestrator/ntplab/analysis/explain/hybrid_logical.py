@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ..claims import Claim
 from .base import Explanation, Model, World, every_pair, lacking, span_text
-from .timestamp_order import opportunity
+from .timestamp_order import WINDOW, opportunity
 
 INEQUALITY = "gap < lag, and delta - lag < gap (B lower) or lag > gap + delta (A lower)"
 
@@ -65,4 +65,4 @@ def _words(
     )
 
 
-MODEL = Model(explain, opportunity, every_pair)
+MODEL = Model(explain, opportunity, every_pair, WINDOW)

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from ..claims import Claim
-from .base import Explanation, Injected, Model, World, every_pair, lacking, span_text
+from .base import Explanation, Injected, Model, Window, World, every_pair, lacking, span_text
 
 INEQUALITY = "gap < lag"
 
@@ -62,4 +64,10 @@ def opportunity(claims: Sequence[Claim], injected: Injected) -> bool:
     )
 
 
-MODEL = Model(explain, opportunity, every_pair)
+def _window(injected: Injected) -> pl.Expr:
+    return pl.col("crossed") & (pl.col("gap_ns") < injected.lag_ns)
+
+
+WINDOW = Window(_window, lambda injected: pl.lit(injected.lag_ns))
+
+MODEL = Model(explain, opportunity, every_pair, WINDOW)

@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import polars as pl
+
 from ..claims import Claim
 from ..clocks import Theta
 from .base import (
     Explanation,
     Injected,
     Model,
+    Window,
     World,
     clock_text,
     error_text,
@@ -133,4 +136,23 @@ def any_pair(
     )
 
 
-MODEL = Model(explain, opportunity, neighbours)
+def taken_over_by_column(ahead_ns: pl.Expr) -> pl.Expr:
+    """`taken_over` of a pair whose second claim's clock is ahead by that much."""
+    left_ns = pl.col("ttl_ns") - pl.col("gap_ns")
+    ends_early = (left_ns > 0) & (left_ns < ahead_ns)
+    return pl.col("granted") & ends_early & (pl.col("confirm_after_ns") > 0)
+
+
+def by_wall_clock(_injected: Injected) -> pl.Expr:
+    """`_in_window` by column."""
+    return pl.col("crossed") & taken_over_by_column(-pl.col("skew_ns"))
+
+
+def reach(_injected: Injected) -> pl.Expr:
+    """A lease that is over cannot be ended early."""
+    return pl.col("ttl_ns")
+
+
+WINDOW = Window(by_wall_clock, reach)
+
+MODEL = Model(explain, opportunity, neighbours, WINDOW)

@@ -12,13 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from ..claims import Claim
 from ..clocks import Theta
-from .base import Explanation, Injected, Model, World, error_text, lacking, neighbours, span_text
-from .lease import any_pair, opportunity, taken_over
+from .base import (
+    DATABASE,
+    Explanation,
+    Injected,
+    Model,
+    Window,
+    World,
+    error_text,
+    lacking,
+    neighbours,
+    span_text,
+)
+from .lease import any_pair, by_wall_clock, opportunity, reach, taken_over, taken_over_by_column
 
 INEQUALITY = "theta_db(t_B) > left, and A confirms after that, when theta_db is below what is left"
-DATABASE = "db"
 
 
 def explain(a: Claim, b: Claim, world: World) -> Explanation:
@@ -89,4 +101,8 @@ def _stepped(a: Claim, b: Claim, injected: Injected) -> bool:
     return taken_over(a, b, forward_ns, injected.ttl_ns)
 
 
-MODEL = Model(explain, opportunities, neighbours)
+def _window(injected: Injected) -> pl.Expr:
+    return by_wall_clock(injected) | taken_over_by_column(pl.col("database_ns"))
+
+
+MODEL = Model(explain, opportunities, neighbours, Window(_window, reach))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..claims import Claim
 from .base import Explanation, Model, World, lacking, neighbours
-from .lease import opportunity
+from .lease import WINDOW, opportunity
 
 INEQUALITY = "never"
 
@@ -19,4 +19,4 @@ def explain(a: Claim, b: Claim, world: World) -> Explanation:
     return lacking(a, b, INEQUALITY, "unexplained", what)
 
 
-MODEL = Model(explain, opportunity, neighbours)
+MODEL = Model(explain, opportunity, neighbours, WINDOW)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from ..claims import Claim
 from ..clocks import Theta
-from .base import Explanation, Injected, Model, World, lacking, neighbours, span_text
-from .lease import any_pair, explain_by, taken_over
+from .base import Explanation, Injected, Model, Window, World, lacking, neighbours, span_text
+from .lease import any_pair, explain_by, reach, taken_over, taken_over_by_column
 
 INEQUALITY = "U_B - U_A > left, and A confirms after B took the seat"
 
@@ -59,4 +61,6 @@ def _in_window(a: Claim, b: Claim, injected: Injected) -> bool:
     return taken_over(a, b, apart_ns, injected.ttl_ns)
 
 
-MODEL = Model(explain, opportunity, neighbours)
+WINDOW = Window(lambda _injected: taken_over_by_column(pl.col("uptime_ns")), reach)
+
+MODEL = Model(explain, opportunity, neighbours, WINDOW)

@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from ..claims import Claim
 from .base import (
     Explanation,
     Injected,
     Model,
+    Window,
     World,
     clock_text,
     error_text,
@@ -160,4 +163,12 @@ def opportunity_without_wait(claims: Sequence[Claim], injected: Injected) -> boo
     return any(_in_window(a, b, injected, 0) for b in claims[1:])
 
 
-MODEL = Model(explain, opportunity, every_pair)
+def _window(delta_ns: int, lag_ns: int) -> pl.Expr:
+    gap_ns = pl.col("gap_ns")
+    return pl.col("crossed") & (gap_ns > delta_ns - lag_ns) & (gap_ns < pl.col("skew_ns"))
+
+
+WINDOW = Window(lambda injected: _window(injected.stability_ns, injected.lag_ns))
+WINDOW_WITHOUT_WAIT = Window(lambda injected: _window(0, injected.lag_ns))
+
+MODEL = Model(explain, opportunity, every_pair, WINDOW)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..claims import Claim
 from .base import Explanation, Model, World, every_pair, lacking
-from .timestamp_order import opportunity_without_wait
+from .timestamp_order import WINDOW_WITHOUT_WAIT, opportunity_without_wait
 
 INEQUALITY = "never"
 
@@ -19,4 +19,4 @@ def explain(a: Claim, b: Claim, world: World) -> Explanation:
     return lacking(a, b, INEQUALITY, "unexplained", "a unique row per seat allows no second one")
 
 
-MODEL = Model(explain, opportunity_without_wait, every_pair)
+MODEL = Model(explain, opportunity_without_wait, every_pair, WINDOW_WITHOUT_WAIT)
