@@ -17,7 +17,7 @@ import json
 import secrets
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +53,8 @@ class RunRequest:
     out: Path | None = None
     keep: bool = False
     """leave the lab up afterwards"""
+    overrides: Sequence[str] = ()
+    """what the scenario's text was changed by: with it, it is enough to do the run again"""
 
 
 def run(request: RunRequest, driver: Driver, listen: Emit) -> tuple[RunDirectory, Results]:
@@ -93,11 +95,14 @@ def experiment(
 ) -> None:
     """Bring the lab up and take it through every phase."""
     labels = {RUN_LABEL: directory.run_id}
-    directory.write_manifest(manifest(lab, directory.run_id, request.scenario, {}))
+    said = {"overrides": list(request.overrides)}
+    first = manifest(lab, directory.run_id, request.scenario, {})
+    directory.write_manifest(first.model_copy(update=said))
     buyers = Buyers(lab.driver, lab.name, lab.handle.clock.anchor_ns)
     lab.up(labels, beside=lambda: buyers.start(labels))
     namespaces = lab.time_namespaces()
     description = manifest(lab, directory.run_id, request.scenario, namespaces)
+    description = description.model_copy(update=said)
     directory.write_manifest(description)
     clocks = RawClocks(lab.handle.clock.anchor_ns, raw_offsets_ns(description))
     buyers.wait_ready()

@@ -233,6 +233,21 @@ def test_a_run_is_done_again_with_its_sets_and_its_seed() -> None:
     )
 
 
+def test_what_was_recorded_counts_more_than_the_command_line() -> None:
+    """`NTPLAB_RUN_SET` is on no command line."""
+    recorded = manifest(command_line=["ntplab", "run", "x.yaml"], overrides=["a=1", "seed=9"])
+    assert again(recorded, "runs/s/r") == (
+        "./ntplab run runs/s/r/scenario.yaml --set a=1 --set seed=9"
+    )
+
+
+def test_a_point_names_its_sweep() -> None:
+    line = ["ntplab", "run", "x.yaml", "--set", "a=1"]
+    assert again(manifest(command_line=line, point={"skew": "1s"}), "runs/s/r/points/0001-1") == (
+        "./ntplab run runs/s/r/points/0001-1/../../scenario.yaml --set a=1"
+    )
+
+
 def test_a_sweep_is_done_again_with_its_overrides() -> None:
     sweep = ManifestSweep(points=[ManifestPoint(number=1, set={})], overrides=["seed=3"])
     assert again(manifest(sweep=sweep), "runs/s/r") == (

@@ -12,7 +12,8 @@ def again(manifest: Manifest, folder: str) -> str:
     """The command in a checkout of the same code; empty where nothing is on record.
 
     `folder`: the run directory as the user would write it; its scenario.yaml is what was run.
-    Sets and the seed are spelled out, so that no variable of the environment is needed.
+    Sets and the seed are spelled out, so that no variable of the environment is needed. Runs of
+    before they were recorded are done again by their command line.
     """
     if "point" in (manifest.model_extra or {}):
         # A point has no scenario of its own: its sweep is done again.
@@ -20,6 +21,8 @@ def again(manifest: Manifest, folder: str) -> str:
     if manifest.sweep is not None:
         sets = _sets(manifest.sweep.overrides)
         return _command(folder, sets)
+    if manifest.overrides is not None:
+        return _command(folder, _sets(manifest.overrides))
     words = _arguments(manifest.command_line)
     if not words:
         return ""

@@ -199,4 +199,15 @@ WORDS: dict[str, str] = {
     "(at most {most}).",
     "failed_attempts": "failed attempts",
     "command_unknown": "The command line is not on record.",
+    "stamps": "Stamps before and after correction",
+    "stamps_note": "Contested seats whose order by stamps contradicts the true order. Corrected: "
+    "each clock’s error is taken out of its stamps, by the truth that the observer "
+    "saw, or by what the daemon believed, which is all that a machine outside a lab "
+    "knows.",
+    "wrong_before": "wrong order, as stamped",
+    "wrong_by_truth": "corrected by truth",
+    "wrong_by_belief": "corrected by belief",
+    "order_unknown": "cannot be corrected (truth, belief)",
+    "seats_compared": "seats (truth, belief)",
+    "bound_exceeded": "reports whose bound was exceeded",
 }

@@ -204,4 +204,15 @@ WORDS: dict[str, str] = {
     "({most} au plus).",
     "failed_attempts": "tentatives échouées",
     "command_unknown": "La ligne de commande n’a pas été enregistrée.",
+    "stamps": "Estampilles avant et après correction",
+    "stamps_note": "Sièges disputés dont l’ordre selon les estampilles contredit l’ordre vrai. "
+    "Corrigé : l’erreur de chaque horloge est ôtée de ses estampilles, selon la "
+    "vérité vue par l’observateur, ou selon ce que croyait le démon, seul savoir "
+    "d’une machine hors du laboratoire.",
+    "wrong_before": "ordre faux, tel qu’estampillé",
+    "wrong_by_truth": "corrigé selon la vérité",
+    "wrong_by_belief": "corrigé selon la croyance",
+    "order_unknown": "incorrigibles (vérité, croyance)",
+    "seats_compared": "sièges (vérité, croyance)",
+    "bound_exceeded": "rapports dont la borne a été dépassée",
 }
