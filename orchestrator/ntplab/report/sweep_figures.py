@@ -152,7 +152,9 @@ def _cell(
     # A step of opacity per twentieth: darker is more, in every color scheme.
     level = round(rate * 20)
     parts.append(
-        element("rect", element("title", says), class_="cell", fill_opacity=level / 20, **box)
+        element(
+            "rect", element("title", says), class_="cell", fill_opacity=f"{level / 20:.2f}", **box
+        )
     )
     dark = " on-dark" if level > 9 else ""
     x_mid = x + CELL_WIDTH / 2
