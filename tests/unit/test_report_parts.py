@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntplab.analysis.results import ExpectationResult
 from ntplab.errors import UsageError
 from ntplab.evidence import (
     Evidence,
@@ -25,6 +26,7 @@ from ntplab.report.again import again
 from ntplab.report.inequality import with_numbers
 from ntplab.report.language import CODES, language
 from ntplab.report.numbers import MINUS, NOTHING, Numbers
+from ntplab.report.page import observed
 from ntplab.report.plot import apart, spread
 from ntplab.report.samples import Window, courses
 from ntplab.report.scales import Linear, Symlog, nice_step, of_shares
@@ -257,3 +259,21 @@ def test_a_sweep_is_done_again_with_its_overrides() -> None:
 
 def test_without_a_record_no_command_is_made_up() -> None:
     assert again(manifest(), "runs/s/r") == ""
+
+
+# --- what was expected --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expect", "value", "shown"),
+    [
+        ("phases.off.divergence.max_abs_ns > 4900ms", 5_000_800_000, "5.0008 s"),
+        ("any(points[skew>1s].phases.x.divergence.max_abs_ns) > 1ms", 2_000_000, "2 ms"),
+        ("phases.on.sync.seconds_to_1ms <= 10", 0.955429, "0.955429 s"),
+        ("phases.off.bookings.double_bookings > 0", 14, "14"),
+        ("phases.off.bookings.rate > 0", None, NOTHING),
+    ],
+)
+def test_what_was_observed_carries_its_unit(expect: str, value: float | None, shown: str) -> None:
+    found = ExpectationResult(expect=expect, observed=value, verdict="met")
+    assert observed(found, language("en")).replace("\N{NO-BREAK SPACE}", " ") == shown

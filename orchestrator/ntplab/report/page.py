@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..analysis.results import DoubleBooking, PairExplanation, PhaseResult, Results
+from ..analysis.results import (
+    DoubleBooking,
+    ExpectationResult,
+    PairExplanation,
+    PhaseResult,
+    Results,
+)
 from ..evidence import Evidence, RunDirectory
 from . import clock_figures, load_figures
 from .again import again
@@ -18,11 +25,14 @@ from .inequality import with_numbers
 from .language import Language
 from .limits import limits
 from .load_data import load_of
+from .numbers import NBSP, NOTHING
 from .rendering import page
 from .samples import Courses, Window, courses
 from .story import Story, Stretch, tell, worst_first
 from .topology_figure import topology
 
+_FIELD = re.compile(r"(\w+)\s*\)?\s*[<>=!]=?[^<>=!\]]*$")
+"""the name before the comparison of an expectation"""
 DOUBLES_SHOWN = 60
 """double bookings of one phase told in full; the others are in results.json"""
 BELIEFS_SHOWN = 6
@@ -53,7 +63,8 @@ class PhaseView:
     result: PhaseResult
     stretch: Stretch | None
     divergence: Markup | None
-    beliefs: Sequence[Markup]
+    beliefs: Sequence[tuple[str, Markup]]
+    """what it is of, and the picture"""
     changes: Sequence[tuple[int, str, str, str, int]]
     """when, node, what, value, seen so long after"""
     doubles: Sequence[DoubleView]
@@ -111,12 +122,23 @@ def common_values(run: RunDirectory, command_line: Sequence[str], say: Language)
     """What every page is given."""
     return {
         "say": say,
+        "observed": lambda found: observed(found, say),
         "n": say.numbers,
         "lang": say.code,
         "folder": shown_folder(run),
         "raw": [name for name in RAW if (run.path / name).exists()],
         "command_line": list(command_line),
     }
+
+
+def observed(found: ExpectationResult, say: Language) -> str:
+    """What an expectation saw, with the unit that the name of its field ends in."""
+    value, field = found.observed, _FIELD.search(found.expect)
+    if value is None or field is None:
+        return NOTHING if value is None else say.numbers.real(value, 6)
+    if field[1].endswith("_ns"):
+        return say.numbers.duration(value, digits=5)
+    return say.numbers.real(value, 6) + (f"{NBSP}s" if "seconds_to_" in field[1] else "")
 
 
 def shown_folder(run: RunDirectory) -> str:
@@ -181,14 +203,13 @@ def _beliefs(
     reports: Mapping[str, Sequence[Belief]],
     order: Sequence[str],
     say: Language,
-) -> list[Markup]:
-    drawn: list[Markup] = []
+) -> list[tuple[str, Markup]]:
+    drawn: list[tuple[str, Markup]] = []
     for index, server in enumerate(order):
         inside = between(reports.get(server, ()), window.start_ns, window.end_ns)
         if inside and server in found and len(drawn) < BELIEFS_SHOWN:
-            drawn.append(
-                clock_figures.belief(server, found[server], inside, window, say, index % 8)
-            )
+            picture = clock_figures.belief(server, found[server], inside, window, say, index % 8)
+            drawn.append((say("belief_title", server=server), picture))
     return drawn
 
 

@@ -37,7 +37,7 @@ class Plot:
     height: float = HEIGHT
     left: float = 64.0
     right: float = 96.0
-    top: float = 22.0
+    top: float = 34.0
     bottom: float = 38.0
     _back: list[str] = field(default_factory=list)
     _marks: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Plot:
         )  # fmt: skip
         if label and right - left > 5.5 * len(label):
             self._back.append(
-                element("text", label, x=(left + right) / 2, y=self.top - 7, class_="span-label")
+                element("text", label, x=(left + right) / 2, y=self.top - 5, class_="span-label")
             )
 
     def rule(self, x: float, class_: str, says: str) -> None:
@@ -154,7 +154,7 @@ class Plot:
                 element("text", self.x_label, x=middle, y=self.height - 6, class_="label-x")
             )
         if self.y_label:
-            parts.append(element("text", self.y_label, x=4, y=12, class_="label-y"))
+            parts.append(element("text", self.y_label, x=4, y=11, class_="label-y"))
         return parts
 
     def _labels(self) -> Sequence[str]:

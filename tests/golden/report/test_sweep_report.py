@@ -58,7 +58,7 @@ def results_of(points: list[PointResult]) -> SweepResults:
 
 def grid() -> SweepResults:
     """Two waits, three skews out of order; the last point came to nothing."""
-    points = []
+    points: list[PointResult] = []
     for wait in ("1s", "300ms"):
         for skew, doubles in (("2s", 9), ("0s", 0), ("500ms", 4)):
             number = len(points) + 1
