@@ -80,8 +80,8 @@ def draw_how_good(run: Path, target: Path) -> None:
     """Share of contested seats sold twice over the skew, a line for each wait."""
     figure, axis = plt.subplots(figsize=(9, 4), layout="constrained")
     for wait, color in WAITS.items():
-        own = [p for p in points(run) if p["wait"] == wait]
-        skews = [milliseconds(p["skew"]) for p in own]
+        own = [p for p in points(run) if p["set"]["wait"] == wait]
+        skews = [milliseconds(p["set"]["skew"]) for p in own]
         found = [share(p["phases"][0]["bookings"]) for p in own]
         theory = [p["phases"][0]["bookings"]["prediction"]["rate"] * 100 for p in own]
         rates = [rate * 100 for rate, _, _ in found]

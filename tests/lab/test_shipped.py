@@ -62,10 +62,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[
         argv = ("run", str(SHIPPED / f"{name}.yaml"), "--out", "out", *keep, *changes)
         return Cli(folders[name]).json(*argv, exit_code=None) | {"folder": folders[name]}
 
+    pool = ThreadPoolExecutor(2)
     try:
-        with ThreadPoolExecutor(2) as pool:
-            yield {name: pool.submit(run, name) for name in SHORT}
+        yield {name: pool.submit(run, name) for name in SHORT}
     finally:
+        pool.shutdown(cancel_futures=True)
         if lab := lab_of(folders[KEPT]):
             Cli(folders[KEPT])("down", "--lab", lab, exit_code=None)
 
