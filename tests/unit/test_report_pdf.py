@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ntplab.errors import DiskError, ExitCode
+from ntplab.errors import DiskError, ExitCode, PdfError
 from ntplab.report import find_chromium, write_pdf
-from ntplab.report.pdf import PdfError, command
+from ntplab.report.pdf import command
 
 PAGE = b"<!doctype html><title>x</title>"
 

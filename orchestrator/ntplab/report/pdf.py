@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import ExitCode, NtplabError
+from ..errors import PdfError
 from ..evidence.files import writing
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -22,13 +22,6 @@ TIMEOUT_S = 180.0
 TAIL_LINES = 8
 
 Which = Callable[[str], str | None]
-
-
-class PdfError(NtplabError):
-    """A page could not be put on paper. Exit code 5, as for everything that a program we need did
-    not do."""
-
-    exit_code = ExitCode.LAB_FAILED
 
 
 def find_chromium(named: str | None = None, which: Which = shutil.which) -> str:
