@@ -4,6 +4,7 @@ NtplabError
 ├── UsageError          2   the command line makes no sense
 ├── ScenarioError       3   the scenario file is invalid (carries every problem at once)
 ├── EvidenceError       4   evidence is missing or damaged, no verdict is possible
+├── PdfError            5   a page could not be put on paper: Chromium is missing, or failed
 └── LabError            5   the lab could not be run
     ├── EngineError         Docker Engine is missing, stopped or refused
     │   └── EngineDenied        it runs, but this user may not use its socket
@@ -79,6 +80,10 @@ class ScenarioError(NtplabError):
 
 class EvidenceError(NtplabError):
     exit_code = ExitCode.UNKNOWN
+
+
+class PdfError(NtplabError):
+    exit_code = ExitCode.LAB_FAILED
 
 
 class LabError(NtplabError):

@@ -6,7 +6,7 @@ A run takes a plan through a lab of its own and leaves a run directory:
 2. bring the lab up: clock pages first, then the machines they belong to
 3. for every phase: switch NTP, set the clocks, settle, load and strike, collect
 4. collect the logs, take the lab down
-5. seal the evidence, judge it, write results.json and the checksums
+5. seal the evidence, judge it, write results.json, report.html and the checksums
 
 Steps 4 and 5 happen whatever went wrong before them: an interrupt, a dead node, our own bug.
 """
@@ -17,7 +17,7 @@ import json
 import secrets
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ from .phases import PhaseRunner, Phases
 from .plan import Plan
 from .provenance import manifest, raw_offsets_ns
 from .render import render_files
+from .report import write_report
 from .topology import RUN_LABEL
 from .train_phases import TrainPhases
 
@@ -53,6 +54,8 @@ class RunRequest:
     out: Path | None = None
     keep: bool = False
     """leave the lab up afterwards"""
+    overrides: Sequence[str] = ()
+    """what the scenario's text was changed by: with it, it is enough to do the run again"""
 
 
 def run(request: RunRequest, driver: Driver, listen: Emit) -> tuple[RunDirectory, Results]:
@@ -93,11 +96,14 @@ def experiment(
 ) -> None:
     """Bring the lab up and take it through every phase."""
     labels = {RUN_LABEL: directory.run_id}
-    directory.write_manifest(manifest(lab, directory.run_id, request.scenario, {}))
+    said = {"overrides": list(request.overrides)}
+    first = manifest(lab, directory.run_id, request.scenario, {})
+    directory.write_manifest(first.model_copy(update=said))
     buyers = None if lab.train else Buyers(lab.driver, lab.name, lab.handle.clock.anchor_ns)
     lab.up(labels, beside=lambda: buyers.start(labels) if buyers else None)
     namespaces = lab.time_namespaces()
     description = manifest(lab, directory.run_id, request.scenario, namespaces)
+    description = description.model_copy(update=said)
     directory.write_manifest(description)
     clocks = RawClocks(lab.handle.clock.anchor_ns, raw_offsets_ns(description))
     runner: Phases
@@ -174,10 +180,13 @@ def finish(lab: Lab, directory: RunDirectory, emit: Emit, *, keep: bool) -> None
 
 
 def judge(directory: RunDirectory) -> None:
-    """Seal the evidence, judge it, and put checksums over all of it."""
+    """Seal the evidence, judge it, tell it, and put checksums over all of it."""
     seal(directory)
     description = directory.read_manifest()
     ended = datetime.now(UTC).isoformat()
     directory.write_manifest(description.model_copy(update={"ended_at": ended}))
     analyze(directory.path)
-    write_checksums(directory)
+    try:
+        write_report(directory)
+    finally:
+        write_checksums(directory)

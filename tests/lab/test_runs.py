@@ -43,7 +43,7 @@ def test_a_run_leaves_everything_that_is_promised(brief: tuple[Cli, Path, Any]) 
     _, directory, _ = brief
     for name in (
         "manifest.json", "scenario.yaml", "plan.json", "rendered/lyon/chrony.conf",
-        "rendered/ntp1/chrony.conf", "events.jsonl", "results.json", "SHA256SUMS",
+        "rendered/ntp1/chrony.conf", "events.jsonl", "results.json", "report.html", "SHA256SUMS",
         "evidence/clock.parquet", "evidence/belief.parquet", "evidence/attempts.parquet",
         "evidence/claims.parquet", "evidence/reservations.parquet",
         "logs/lyon/tracking.log", "logs/lyon/container.log", "logs/observer/container.log",

@@ -15,6 +15,7 @@ from . import (
     judging,
     model_checking,
     reading,
+    reporting,
     throughput,
 )
 from .figures import Outcome, Skipped
@@ -45,12 +46,14 @@ GROUPS = (
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
     Group(judging.ABOUT, judging.measure),
+    Group(reporting.ABOUT, reporting.measure),
 )
 BENCHMARKS: Mapping[str, str] = {
     name: about for group in GROUPS for name, about in group.about.items()
 }
 SETS: Mapping[str, tuple[str, ...]] = {
     "clock": tuple(name for group in CLOCK_GROUPS for name in group.about),
+    "report": tuple(reporting.ABOUT),
 }
 """name of several benchmarks -> theirs"""
 

@@ -35,6 +35,8 @@ VERBS = {
     "analyze": "analyze:analyze",
     "compare": "stamps:compare",
     "verify": "verify:verify",
+    "report": "report:report",
+    "slides": "slides:slides",
     "runs": "runs:app",
     "bench": "bench:bench",
     "test": "test:run_tests",

@@ -61,16 +61,24 @@ def request(
     keep: bool,
 ) -> RunRequest:
     """What `demo` is asked to run."""
-    return run_request(load_all(file, overrides, seed), runs, out_directory, keep=keep)
+    experiment = load_all(file, overrides, seed)
+    sets = all_overrides(overrides, seed)
+    return run_request(experiment, sets, runs, out_directory, keep=keep)
 
 
 def run_request(
-    experiment: Experiment, runs: Path, out_directory: Path | None, *, keep: bool
+    experiment: Experiment,
+    overrides: list[str],
+    runs: Path,
+    out_directory: Path | None,
+    *,
+    keep: bool,
 ) -> RunRequest:
     """A run of a scenario without a sweep."""
     scenario = experiment.scenario
     plain = as_plain(scenario)
-    return RunRequest(make_plan(scenario), experiment.text, plain, runs, out_directory, keep)
+    plan = make_plan(scenario)
+    return RunRequest(plan, experiment.text, plain, runs, out_directory, keep, overrides)
 
 
 def sweep_request(

@@ -70,14 +70,15 @@ def run(
         raise UsageError("missing argument FILE", hint="./ntplab run -h shows how to use it")
     else:
         experiment = load_all(file, overrides, seed)
+        sets = all_overrides(overrides, seed)
         if experiment.points:
             if keep:
                 raise UsageError("a sweep leaves no lab: --keep does not go with it")
-            sets = all_overrides(overrides, seed)
             wanted = sweep_request(experiment, sets, runs, out_directory)
             directory, results = perform_sweep(wanted)
         else:
-            directory, results = perform(run_request(experiment, runs, out_directory, keep=keep))
+            request = run_request(experiment, sets, runs, out_directory, keep=keep)
+            directory, results = perform(request)
     show(results, json=json)
     conclude(directory, keep=keep)
     raise typer.Exit(VERDICT_CODES[results.verdict])
@@ -130,6 +131,8 @@ def conclude(directory: RunDirectory, *, keep: bool) -> None:
     """Say where things are and what to do next."""
     shown = relative(directory.path)
     out.step(f"run directory: {shown}")
+    if (directory.path / "report.html").exists():
+        out.step(f"report: {shown}/report.html")
     if keep:
         out.next("./ntplab status, and ./ntplab down when done")
     else:

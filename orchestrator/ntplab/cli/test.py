@@ -21,12 +21,14 @@ KINDS = {
     "unit": ("tests/unit", "tests/golden"),
     "clock": ("tests/clock",),
     "lab": ("tests/lab",),
+    "browser": ("tests/browser",),
 }
 NEEDED_PROGRAMS = {
     "gcc": "gcc",
     "make": "make",
     "musl-gcc": "musl-tools",
     "shellcheck": "shellcheck",
+    "chromium": "chromium",
 }
 # A real kernel to hold the virtual clock against; there is none for other processors.
 NEEDED_ON_X86_64 = {"linux.uml": "user-mode-linux"}

@@ -18,7 +18,11 @@ from .rundir import RESULTS, RunDirectory
 
 JOURNAL = "journal.json"
 POINTS = "points"
-DERIVED = (RESULTS, "report.html")
+DERIVED = (
+    RESULTS,
+    *(f"{name}{lang}.{kind}" for name in ("report", "slides") for lang in ("", ".fr")
+      for kind in ("html", "pdf")),
+)  # fmt: skip
 """What can be made again from the rest, by a newer ntplab perhaps otherwise."""
 
 

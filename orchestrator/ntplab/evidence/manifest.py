@@ -123,6 +123,8 @@ class Manifest(_Model):
     git_commit: str = ""
     git_dirty: bool | None = None
     command_line: list[str] = Field(default_factory=list)
+    overrides: list[str] | None = None
+    """what `--set` and `--seed` said, or their variables; None where it was not recorded"""
     started_at: str = ""
     ended_at: str = ""
 

@@ -5,7 +5,7 @@
    make the lab ready for it, play its phases, seal and judge it, note it in the journal;
    an attempt that fails is noted too, and made once more in a fresh lab
 3. take the lab down
-4. write the table, results.json, and put checksums over everything
+4. write the table, results.json, its report, and put checksums over everything
 
 Step 3 and 4 happen whatever went wrong. A sweep that was interrupted, or killed, goes on where
 it stopped: finished points are those that the journal says are finished.
@@ -50,6 +50,7 @@ from ..evidence.checksums import SUMS
 from ..labtime import LabClock
 from ..plan import Plan
 from ..provenance import sweep_manifest
+from ..report import write_report
 from ..run import Heed, in_words, lab_name
 from ..topology import RUN_LABEL
 from .plans import PlannedPoint, left_s
@@ -277,4 +278,7 @@ def _conclude(directory: RunDirectory) -> None:
         ended = datetime.now(UTC).isoformat()
         directory.write_manifest(manifest.model_copy(update={"ended_at": ended}))
     directory.write_text(directory.results.name, judge_sweep(directory, stored).to_json())
-    write_checksums(directory)
+    try:
+        write_report(directory)
+    finally:
+        write_checksums(directory)
