@@ -22,10 +22,10 @@ STAGES = [
     {"evidence"},
     {"analysis"},
     {"lab", "buyers"},
-    {"phases", "provenance"},
+    {"phases", "provenance", "standing"},
     {"run"},
     {"sweep"},
-    {"bench"},
+    {"bench", "ui"},
     {"cli"},
     {"__main__"},
 ]
@@ -34,7 +34,7 @@ RANK = {part: rank for rank, parts in enumerate(STAGES) for part in parts}
 OFFLINE = ("evidence", "analysis")
 NEEDS_A_LAB = {
     "driver", "setup", "faults", "collect", "reach", "lab", "buyers", "phases", "run", "sweep",
-    "doctor",
+    "doctor", "standing", "ui",
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ VERBS = {
     "analyze": "analyze:analyze",
     "verify": "verify:verify",
     "runs": "runs:app",
+    "ui": "ui:ui",
     "bench": "bench:bench",
     "test": "test:run_tests",
 }

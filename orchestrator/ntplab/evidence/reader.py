@@ -98,7 +98,7 @@ class Evidence:
                     if not batch.schema.equals(schema):
                         raise EvidenceError(f"{path}: damaged: its columns are not those expected")
                     yield batch
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             first_line = str(error).partition("\n")[0]
             raise EvidenceError(f"{path}: cannot be read as Parquet: {first_line}") from error
 
