@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from ..lab.kit import COMMAND, REPO, SCENARIOS, Cli, environment, wait_for
+
+expect.set_options(timeout=60_000)  # however busy the machine is
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SHOTS = Path(os.environ.get("NTPLAB_SCREENSHOTS", REPO / ".cache" / "screenshots"))

@@ -31,7 +31,7 @@ def test_the_whole_story(ui: Ui, browser: Browser, context: BrowserContext) -> N
     expect(page.locator("#apart")).to_have_text("5.00 s")
     the_chart_moves(page)
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.locator(SEAT_TWICE).first).to_be_visible(timeout=30_000)
+    expect(page.locator(SEAT_TWICE).first).to_be_visible()
     a_double_booking_explains_itself(page)
     two_browsers_agree(page, browser, ui.url)
     assert serious_violations(page) == []
@@ -67,7 +67,7 @@ def two_browsers_agree(page: Page, browser: Browser, url: str) -> None:
     try:
         other = visit(context, url).page
         page.get_by_role("button", name="Stop", exact=True).click()
-        expect(page.locator("#load-off")).to_be_disabled(timeout=30_000)
+        expect(page.locator("#load-off")).to_be_disabled()
         seats = "[...document.querySelectorAll('#hall .seat')].map(s => s.dataset.seat + s.className.replace(' fresh', ''))"
         wait_for(
             "the same seats and counters in both",
@@ -80,7 +80,7 @@ def two_browsers_agree(page: Page, browser: Browser, url: str) -> None:
 
 def ntp_on_is_seen_in_the_containers(page: Page, ui: Ui) -> None:
     page.get_by_role("button", name="Switch NTP on").click()
-    expect(page.locator("#ntp-state")).to_have_text("ON", timeout=30_000)
+    expect(page.locator("#ntp-state")).to_have_text("ON")
     states = ui.cli.json("ntp", "status", "--lab", ui.lab)["ntp"]
     assert [state["on"] for state in states] == [True, True]
     wait_for(
@@ -90,6 +90,6 @@ def ntp_on_is_seen_in_the_containers(page: Page, ui: Ui) -> None:
     clocks = ui.cli.json("clock", "show", "--lab", ui.lab)["nodes"]
     assert abs(clocks["lyon"]["divergence_ns"]) < 10_000_000
     page.get_by_role("switch", name="NTP of lyon").click()
-    expect(page.locator("#ntp-state")).to_have_text("PARTLY ON", timeout=30_000)
+    expect(page.locator("#ntp-state")).to_have_text("PARTLY ON")
     states = ui.cli.json("ntp", "status", "--lab", ui.lab)["ntp"]
     assert {state["node"]: state["on"] for state in states} == {"paris": True, "lyon": False}

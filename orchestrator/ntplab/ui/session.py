@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from ..collect.databases import empty_databases
 from ..driver.base import Driver
 from ..errors import FaultError, NtplabError, UsageError
 from ..events import (
@@ -165,6 +166,8 @@ class Session:
     # phases
 
     def _begin_phase(self) -> None:
+        if not self._phases:
+            self._start_fresh()
         name = f"{len(self._phases) + 1}-ntp-{self._state()}"
         phase = self._loads.plan(name, self._rate_hz)
         self._phases[name], self._phase = self._recording, name
@@ -173,6 +176,11 @@ class Session:
         self._emit(PhaseStarted(self.lab.now_ns(), name, state, phase.duration_ns))
         start_ns = self._loads.begin(phase)
         self._emit(PhaseMeasuring(start_ns, name))
+
+    def _start_fresh(self) -> None:
+        """Earlier hands may have sold the same seats, in phases of the same names."""
+        empty_databases(self.lab.driver, self.lab.name)
+        each(self.servers, lambda node: reconfigure(self.lab.handle, node, self.lab.plan))
 
     def _end_phase(self) -> None:
         phase, self._phase = self._phase, None
