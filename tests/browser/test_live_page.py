@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from .conftest import Ui, end_ui, keep_shot, start_ui, visit, wait_for
+from .conftest import Ui, keep_shot, visit, wait_for
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 SEAT_TWICE = "#hall .seat.twice"
 
 
 def serious_violations(page: Page) -> list[str]:
-    """What axe-core finds that keeps people out; without the page's own strict policy in its way."""
+    """What axe-core finds that keeps people out."""
     found = page.evaluate(AXE.read_text() + ";axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{one['id']}: {one['nodes'][0]['html']}"
@@ -37,6 +36,7 @@ def test_the_whole_story(ui: Ui, browser: Browser, context: BrowserContext) -> N
     assert serious_violations(page) == []
     keep_shot(page, "ntp-off")
     ntp_on_is_seen_in_the_containers(page, ui)
+    replay_ends_where_the_run_ended(page)
     assert watched.errors == []
     assert watched.strangers == []
 
@@ -68,11 +68,16 @@ def two_browsers_agree(page: Page, browser: Browser, url: str) -> None:
         other = visit(context, url).page
         page.get_by_role("button", name="Stop", exact=True).click()
         expect(page.locator("#load-off")).to_be_disabled()
-        seats = "[...document.querySelectorAll('#hall .seat')].map(s => s.dataset.seat + s.className.replace(' fresh', ''))"
+        seats = (
+            "[...document.querySelectorAll('#hall .seat')]"
+            ".map(one => one.dataset.seat + one.className.replace(' fresh', ''))"
+        )
         wait_for(
             "the same seats and counters in both",
-            lambda: other.evaluate(seats) == page.evaluate(seats)
-            and other.inner_text("#phases") == page.inner_text("#phases"),
+            lambda: (
+                other.evaluate(seats) == page.evaluate(seats)
+                and other.inner_text("#phases") == page.inner_text("#phases")
+            ),
         )
     finally:
         context.close()
@@ -93,3 +98,24 @@ def ntp_on_is_seen_in_the_containers(page: Page, ui: Ui) -> None:
     expect(page.locator("#ntp-state")).to_have_text("PARTLY ON")
     states = ui.cli.json("ntp", "status", "--lab", ui.lab)["ntp"]
     assert {state["node"]: state["on"] for state in states} == {"paris": True, "lyon": False}
+
+
+def replay_ends_where_the_run_ended(page: Page) -> None:
+    """What was done by hand is a run like any other: closed, found again, and played."""
+    phases = page.inner_text("#phases")
+    page.get_by_text("More:").click()
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("button", name="Replay: brief").first.click()
+    expect(page.locator("#replaying")).to_be_visible()
+    assert page.inner_text("#phases") == phases
+    page.locator("#speed").select_option("20")
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    wait_for("an earlier state", lambda: page.inner_text("#phases") != phases)
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.locator("#phases")).to_have_text(phases, use_inner_text=True)
+    page.get_by_label("Phase").select_option("1-ntp-off")
+    page.locator(SEAT_TWICE).first.click()
+    expect(page.locator(".formula")).to_contain_text("theta_A")
+    page.keyboard.press("Escape")
+    keep_shot(page, "replay")

@@ -17,35 +17,38 @@ const chosen = () => byId("belief").value;
 function shade(u) {
   const { ctx, bbox } = u;
   const colors = { off: cssColor("--off-bg"), on: cssColor("--on-bg") };
-  const end = nowMs() / 1000;
+  const end = nowMs();
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
   state.shades.spans.forEach((one) => {
-    const from = u.valToPos(one.from / 1000, "x", true);
-    const to = u.valToPos((one.to ?? end * 1000) / 1000, "x", true);
+    const from = u.valToPos(since(one.from), "x", true);
+    const to = u.valToPos(since(one.to ?? end), "x", true);
     ctx.fillStyle = colors[one.state] ?? colors.off;
     ctx.globalAlpha = one.state === "mixed" ? 0.5 : 1;
     ctx.fillRect(from, bbox.top, to - from, bbox.height);
     ctx.globalAlpha = 1;
-    word(ctx, t({ off: "shadeOff", on: "shadeOn", mixed: "shadeMixed" }[one.state] ?? "unknown"), Math.max(from, bbox.left), to, bbox.top, one.state);
+    word(ctx, t({ off: "shadeOff", on: "shadeOn", mixed: "shadeMixed" }[one.state] ?? "unknown"), Math.max(from, bbox.left), to, bbox.top + bbox.height, one.state);
   });
-  for (const fault of state.shades.faults) strike(u, fault);
+  state.shades.faults.forEach((fault, index) => strike(u, fault, index));
   ctx.restore();
 }
 
-function word(ctx, text, from, to, top, look) {
+function word(ctx, text, from, to, bottom, look) {
   ctx.font = `700 ${12 * devicePixelRatio}px system-ui, sans-serif`;
   if (to - from < ctx.measureText(text).width + 10) return;
   ctx.fillStyle = cssColor(look === "on" ? "--on" : "--off");
-  ctx.textBaseline = "top";
+  ctx.textBaseline = "bottom";
   ctx.textAlign = "left";
-  ctx.fillText(text, from + 5 * devicePixelRatio, top + 4 * devicePixelRatio);
+  ctx.fillText(text, from + 5 * devicePixelRatio, bottom - 4 * devicePixelRatio);
 }
 
-function strike(u, fault) {
-  const x = u.valToPos(fault.at / 1000, "x", true);
+// Labels of neighbors stand on different lines.
+const FAULT_LINES = 4;
+
+function strike(u, fault, index) {
+  const x = u.valToPos(since(fault.at), "x", true);
   const { ctx, bbox } = u;
   ctx.strokeStyle = cssColor("--soft");
   ctx.lineWidth = devicePixelRatio;
@@ -57,11 +60,15 @@ function strike(u, fault) {
   ctx.setLineDash([]);
   ctx.fillStyle = cssColor("--soft");
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-  ctx.textBaseline = "bottom";
-  ctx.fillText(`${fault.node} ${fault.kind} ${fault.value}`, x + 3, bbox.top + bbox.height - 4);
+  ctx.textBaseline = "top";
+  const line = (index % FAULT_LINES) * 13 + 3;
+  ctx.fillText(`${fault.node} ${fault.kind} ${fault.value}`, x + 3, bbox.top + line * devicePixelRatio);
 }
 
-const axisTime = (u, values) => values.map((value) => seconds((value - (state.frames[0]?.[0] ?? 0) / 1000) * 1000).replace(/[.,]0(?=\s)/, ""));
+const axisTime = (u, values) => values.map((value) => seconds(value * 1000).replace(/[.,]0(?=\s)/, ""));
+
+// Seconds since the first frame, which is never thinned out.
+const since = (ms) => (ms - state.frames[0][0]) / 1000;
 
 function axisValue(u, values) {
   return values.map((value) => {
@@ -113,7 +120,7 @@ function reach(u, min, max) {
 
 function data() {
   const columns = state.about.servers.map((node) => state.nodes.indexOf(node) + 1);
-  const times = state.frames.map((frame) => frame[0] / 1000);
+  const times = state.frames.map((frame) => since(frame[0]));
   const rows = columns.map((column) => state.frames.map((frame) => frame[column] ?? null));
   return [times, ...rows, ...beliefs(times)];
 }
@@ -124,9 +131,9 @@ function beliefs(times) {
   const series = state.beliefs.get(chosen()) ?? [];
   let at = 0;
   for (const time of times) {
-    while (at + 1 < series.length && series[at + 1][0] / 1000 <= time) at += 1;
+    while (at + 1 < series.length && since(series[at + 1][0]) <= time) at += 1;
     const [ms, offset, bound] = series[at] ?? [Infinity, null, null];
-    const usable = offset !== null && ms / 1000 <= time && time - ms / 1000 < 2.5;
+    const usable = offset !== null && since(ms) <= time && time - since(ms) < 2.5;
     lines[0].push(usable ? offset : null);
     lines[1].push(usable && bound !== null ? bound : null);
     lines[2].push(usable && bound !== null ? -bound : null);

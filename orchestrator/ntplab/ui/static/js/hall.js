@@ -1,5 +1,5 @@
-// The seats of one phase. One that is sold twice is wide, red, and says 2.
-import { byId, make, setOptions, setText } from "./dom.js";
+// The seats of one phase. One that is sold twice is wide, red, and says 1+1.
+import { byId, make, setOptions } from "./dom.js";
 import { openSeat } from "./seat.js";
 import { currentHall, fresh, state } from "./store.js";
 import { t } from "./words.js";
@@ -15,7 +15,6 @@ const number = (seat) => Number(seat.slice(seat.lastIndexOf("-") + 1)) || 0;
 function dress(button, seat, code, isNew) {
   const look = LOOKS[code] + (isNew && code === 2 ? " fresh" : "");
   if (button.className !== look) button.className = look;
-  setText(button, code === 2 ? "1+1" : "");
   button.setAttribute("aria-label", t(LABELS[code], { seat }));
   button.title = t(LABELS[code], { seat });
 }

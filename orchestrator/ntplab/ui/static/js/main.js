@@ -61,8 +61,13 @@ function listen() {
   const stream = new EventSource("/api/stream");
   stream.addEventListener("all", (event) => { replaceAll(JSON.parse(event.data)); drawSoon(); });
   stream.addEventListener("new", (event) => { addNew(JSON.parse(event.data)); drawSoon(); });
-  stream.addEventListener("open", () => setText(byId("link"), t("live")));
-  stream.addEventListener("error", () => setText(byId("link"), t("lost")));
+  stream.addEventListener("open", () => sayLink("live"));
+  stream.addEventListener("error", () => sayLink("lost"));
+}
+
+function sayLink(key) {
+  byId("link").dataset.t = key;
+  setText(byId("link"), t(key));
 }
 
 function again() {

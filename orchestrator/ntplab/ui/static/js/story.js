@@ -12,7 +12,7 @@ function mark(id, look) {
 }
 
 export function showStory() {
-  const ntp = state.shades.state;
+  const ntp = ["on", "off", "mixed"].includes(state.shades.state) ? state.shades.state : "unknown";
   setText(byId("ntp-state"), t(ntp));
   mark("tile-ntp", { on: "good", off: "bad", mixed: "bad" }[ntp] ?? "");
   const on = Object.values(state.shades.ntp).filter((one) => one === "on").length;

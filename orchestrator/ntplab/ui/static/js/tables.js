@@ -36,9 +36,13 @@ function words(event) {
   return event.event in NAMES ? t(NAMES[event.event], values) : event.event;
 }
 
+// On a busy machine short gaps in sampling come by the dozen.
+const GAP_SHOWN_S = 1;
+const worthALine = (event) => event.event !== "sample.gap" || event.seconds >= GAP_SHOWN_S;
+
 export function showEvents() {
   const start = state.events[0]?.at ?? 0;
-  const items = state.events.slice(-EVENTS_SHOWN).reverse().map((event) =>
+  const items = state.events.filter(worthALine).slice(-EVENTS_SHOWN).reverse().map((event) =>
     make("li", {}, make("span", { class: "at digits" }, seconds(event.at - start)), make("span", { class: "words" }, words(event))));
   byId("events").replaceChildren(...items);
 }
