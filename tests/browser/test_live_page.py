@@ -114,7 +114,7 @@ def replay_ends_where_the_run_ended(page: Page) -> None:
     wait_for("an earlier state", lambda: page.inner_text("#phases") != phases)
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(page.locator("#phases")).to_have_text(phases, use_inner_text=True)
-    page.get_by_label("Phase").select_option("1-ntp-off")
+    page.locator("#phase").select_option("1-ntp-off")
     page.locator(SEAT_TWICE).first.click()
     expect(page.locator(".formula")).to_contain_text("theta_A")
     page.keyboard.press("Escape")

@@ -117,7 +117,7 @@ def test_a_run_that_grows_shows_what_its_replay_shows(run: RunDirectory, tmp_pat
     growing = RunDirectory.create_at(tmp_path / "growing")
     model, ended = Model(servers=["paris", "lyon"]), []
     tail = Tail(growing, model.feed, lambda: ended.append(True)).start()
-    for name in ("clock", "belief", "attempts"):
+    for name in ("clock", "attempts"):
         for line in (run.evidence / f"{name}.jsonl").read_text().splitlines(keepends=True):
             with (growing.evidence / f"{name}.jsonl").open("a") as file:
                 file.write(line)

@@ -102,7 +102,7 @@ def test_what_is_loopback(host: str, expected: bool) -> None:
 
 
 async def test_what_is_refused_says_why(tmp_path: Path) -> None:
-    headers = {**HOME, **COOKIE, **ORIGIN}
+    headers = {**HOME, **COOKIE, **ORIGIN, "Content-Type": "application/json"}
     reply = await call(app(tmp_path), "POST", "/api/ntp", {"state": "off"}, headers)
     assert reply.status == 400
     assert reply.document["title"] == "there is no lab to act on"

@@ -129,8 +129,8 @@ class Model:
     def _phase(self, event: Plain) -> None:
         hall = self._hall(str(event["phase"]))
         if event["event"] == "phase.started":
-            hall.begun_ms, hall.ntp = event["at"], str(event["ntp"])
-            hall.planned_ms = event["duration_ns"] / 1e6
+            hall.begun_ms, hall.ntp = event["at"], str(event.get("ntp", ""))
+            hall.planned_ms = event.get("duration_ns", 0) / 1e6
         elif event["event"] == "phase.measuring":
             hall.measuring_ms = event["at"]
         elif event["event"] == "phase.ended":
