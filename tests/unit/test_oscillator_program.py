@@ -279,7 +279,8 @@ def test_reset_ends_everything(observer: Observer, main: Main) -> None:
 
 def test_reset_gets_over_a_file_that_cannot_be_read(observer: Observer, main: Main) -> None:
     file = HeldFile.beside(observer.directory / "lyon" / "page")
-    file.path.write_text("{")
+    with file.locked():  # else the main process, which notes what it took up, may write over it
+        file.path.write_text("{")
     assert observer.run("drift", "lyon", "--ppm=1").returncode == 1
     assert observer("reset", "lyon")["divergence_ns"]["lyon"] == 0
     observer("wander", "lyon", "--ppm=1")
