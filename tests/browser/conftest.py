@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from ..lab.kit import COMMAND, REPO, SCENARIOS, Cli, environment, wait_for
 
@@ -112,7 +120,11 @@ def visit(context: BrowserContext, url: str) -> Watched:
     watched.page.on("pageerror", lambda error: watched.errors.append(str(error)))
     watched.page.on("request", asked)
     watched.page.goto(url)
-    watched.page.wait_for_selector("body[data-ready]")
+    try:
+        watched.page.wait_for_selector("body[data-ready]", timeout=60_000)
+    except Error as error:
+        stream = watched.page.locator("#link").inner_text()
+        raise AssertionError(f"never drawn; stream: {stream!r}, {watched.errors}") from error
     return watched
 
 

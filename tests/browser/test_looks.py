@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
@@ -28,7 +29,7 @@ def hostile_run(folder: Path) -> RunDirectory:
             phases=[ManifestPhase(name=ROGUE, ntp="off")],
         )
     )  # fmt: skip
-    told = [
+    told: list[dict[str, Any]] = [
         {"event": "phase.started", "phase": ROGUE, "ntp": ROGUE, "duration_ns": 1},
         {"event": "fault.in_force", "node": servers[0], "kind": ROGUE, "value": ROGUE},
         {"event": "ntp.switched", "node": servers[0], "state": ROGUE},

@@ -13,7 +13,7 @@ from ntplab.analysis import judge
 from ntplab.driver.fake import FakeDriver
 from ntplab.errors import UsageError
 from ntplab.evidence import RunDirectory, seal, write_checksums
-from ntplab.planner import make_plan
+from ntplab.plan import Plan
 from ntplab.ui.desk import Desk, about_run
 from ntplab.ui.model import Model
 from ntplab.ui.replay import Replay
@@ -37,9 +37,13 @@ def until(look: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def no_plan(file: Path) -> Plan:
+    raise AssertionError(f"nobody asked for {file}")
+
+
 def desk_of(run: RunDirectory) -> Desk:
     runs = run.path.parents[1]
-    return Desk(runs, runs, FakeDriver, make_plan, lambda _plan: FakeDriver())
+    return Desk(runs, runs, FakeDriver, no_plan, lambda _plan: FakeDriver())
 
 
 def test_a_replay_ends_where_the_run_ended(run: RunDirectory) -> None:

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from ntplab.driver.fake import FakeDriver
-from ntplab.planner import make_plan
+from ntplab.plan import Plan
 from ntplab.ui.desk import Desk
 from ntplab.ui.security import is_loopback
 from ntplab.ui.server import STATIC, make_app
@@ -23,8 +23,12 @@ ORIGIN = {"Origin": "http://127.0.0.1:8420"}
 AWAY = {"Host": "lab.example:8420"}
 
 
+def no_plan(file: Path) -> Plan:
+    raise AssertionError(f"nobody asked for {file}")
+
+
 def app(tmp_path: Path, host: str = "127.0.0.1") -> ASGIApp:
-    desk = Desk(tmp_path, tmp_path, FakeDriver, make_plan, lambda _plan: FakeDriver())
+    desk = Desk(tmp_path, tmp_path, FakeDriver, no_plan, lambda _plan: FakeDriver())
     return make_app(desk, TOKEN, host, 8420)
 
 

@@ -143,6 +143,7 @@ def _answers(lab: LabHandle, node: str, daemon: Daemon) -> bool:
 
 
 def service_path(daemon: Daemon) -> str:
+    """The folder by which s6 knows the daemon's service."""
     return f"{SERVICES}/{daemon.service}"
 
 

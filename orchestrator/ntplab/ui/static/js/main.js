@@ -51,10 +51,19 @@ function draw() {
   document.body.dataset.ready = "yes";
 }
 
+// A page in the background gets no frames of the screen: it is drawn now and then all the same.
+const BACKGROUND_MS = 1000;
+
 function drawSoon() {
   if (asked) return;
   asked = true;
-  requestAnimationFrame(draw);
+  const once = () => {
+    clearTimeout(later);
+    cancelAnimationFrame(frame);
+    draw();
+  };
+  const later = setTimeout(once, BACKGROUND_MS);
+  const frame = requestAnimationFrame(once);
 }
 
 function listen() {
