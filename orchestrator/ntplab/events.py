@@ -138,6 +138,24 @@ class NtpSwitched(Event):
 
 
 @dataclass(frozen=True)
+class NtpSeen(Event):
+    """NTP of one node was found on or off, whoever switched it; `why` it is off, if it is."""
+
+    name = "ntp.seen"
+    node: str
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class PolicyChanged(Event):
+    """The servers decide by another policy from now on."""
+
+    name = "policy.changed"
+    policy: str
+
+
+@dataclass(frozen=True)
 class NtpSettled(Event):
     """Every server's divergence stayed below `limit_ns`, `seconds` after the switch."""
 

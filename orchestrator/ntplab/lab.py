@@ -124,8 +124,9 @@ class Lab:
                 hint="run ntplab on the machine that Docker Engine runs on",
             )
 
-    def follow_observer(self) -> None:
-        self.observer_stream = Stream(self.driver, self.name, OBSERVER, self.feed).start()
+    def follow_observer(self, tail: int | None = None) -> None:
+        """Take what the observer says, also what it said before (its last `tail` lines)."""
+        self.observer_stream = Stream(self.driver, self.name, OBSERVER, self.feed, tail).start()
 
     def wait_ready(self) -> None:
         """NTP daemons first: they answer while the apps are still starting."""

@@ -1,14 +1,75 @@
-"""The distribution's Chromium."""
+"""A real lab, the real page, the distribution's Chromium."""
 
 from __future__ import annotations
 
+import os
+import re
+import secrets
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
+
+from ..lab.kit import COMMAND, REPO, SCENARIOS, Cli, environment, wait_for
+
+expect.set_options(timeout=60_000)  # however busy the machine is
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SHOTS = Path(os.environ.get("NTPLAB_SCREENSHOTS", REPO / ".cache" / "screenshots"))
+
+
+@dataclass
+class Ui:
+    """`./ntplab ui`, running; `lab` is the name of the lab on it."""
+
+    url: str
+    lab: str
+    cli: Cli
+    process: subprocess.Popen[str]
+
+
+@dataclass
+class Watched:
+    """A page and everything about it that must not have happened."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+
+def start_ui(cli: Cli, *argv: str) -> tuple[subprocess.Popen[str], str]:
+    """`ui` with a free port; its address once it answers."""
+    process = subprocess.Popen(
+        [*COMMAND, "ui", "--port", "0", *argv], cwd=cli.cwd, env=environment(),
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    found = re.search(r"http://\S+", said)
+    assert found, f"ui said {said!r} and ended with {process.poll()}"
+    return process, found[0]
+
+
+def end_ui(process: subprocess.Popen[str]) -> None:
+    """Ctrl-C, as a person ends it; it seals what it recorded."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +79,59 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """The lab of brief.yaml, lyon five seconds slow and NTP off, on a page."""
+    cli = Cli(tmp_path_factory.mktemp("ui"))
+    lab = f"test-{secrets.token_hex(3)}"
+    process = None
+    try:
+        cli("up", str(SCENARIOS / "brief.yaml"), "--lab", lab)
+        process, url = start_ui(cli, "--lab", lab)
+        yield Ui(url, lab, cli, process)
+    finally:
+        if process is not None:
+            end_ui(process)
+        cli("down", "--lab", lab, exit_code=None)
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1440, "height": 1200}, locale="en-US")
+    yield context
+    context.close()
+
+
+def visit(context: BrowserContext, url: str) -> Watched:
+    """Open the page and watch what it does: errors on the console, requests to anybody else."""
+    watched = Watched(context.new_page())
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((url, "data:")):
+            watched.strangers.append(request.url)
+
+    def said(message: object) -> None:
+        if getattr(message, "type", "") in ("error", "warning"):
+            watched.errors.append(str(getattr(message, "text", "")))
+
+    watched.page.on("console", said)
+    watched.page.on("pageerror", lambda error: watched.errors.append(str(error)))
+    watched.page.on("request", asked)
+    watched.page.goto(url)
+    try:
+        watched.page.wait_for_selector("body[data-ready]", timeout=60_000)
+    except Error as error:
+        stream = watched.page.locator("#link").inner_text()
+        raise AssertionError(f"never drawn; stream: {stream!r}, {watched.errors}") from error
+    return watched
+
+
+def keep_shot(page: Page, name: str) -> None:
+    """Screenshots are for people: what the page looked like in this run."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
+
+
+__all__ = ["Ui", "Watched", "end_ui", "keep_shot", "start_ui", "visit", "wait_for"]

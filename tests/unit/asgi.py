@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,12 @@ async def call(
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent: list[Message] = []
 
+    heard: list[bool] = []
+
     async def receive() -> Message:
+        if heard:
+            await asyncio.Event().wait()  # the client stays, and says nothing more
+        heard.append(True)
         return {"type": "http.request", "body": payload, "more_body": False}
 
     async def send(message: Message) -> None:

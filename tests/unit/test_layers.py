@@ -27,9 +27,10 @@ STAGES = [
     {"lab", "buyers"},
     {"phases", "provenance"},
     {"train_phases"},
+    {"phases", "provenance", "standing"},
     {"run"},
     {"sweep"},
-    {"bench"},
+    {"bench", "ui"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,7 +39,7 @@ RANK = {part: rank for rank, parts in enumerate(STAGES) for part in parts}
 OFFLINE = ("evidence", "analysis", "report")
 NEEDS_A_LAB = {
     "driver", "setup", "faults", "collect", "reach", "lab", "buyers", "phases", "run", "sweep",
-    "doctor",
+    "doctor", "standing", "ui",
 }  # fmt: skip
 
 

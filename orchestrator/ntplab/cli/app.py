@@ -38,6 +38,7 @@ VERBS = {
     "report": "report:report",
     "slides": "slides:slides",
     "runs": "runs:app",
+    "ui": "ui:ui",
     "bench": "bench:bench",
     "test": "test:run_tests",
 }

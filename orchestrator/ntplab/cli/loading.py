@@ -35,11 +35,6 @@ def load(file: Path, overrides: list[str] | None, seed: int | None = None) -> Sc
     return load_all(file, overrides, seed).scenario
 
 
-def load_plan(file: Path, overrides: list[str] | None, seed: int | None = None) -> Plan:
-    """The plan of the scenario in `file`."""
-    return make_plan(load(file, overrides, seed))
-
-
 def ready_driver(*plans: Plan, all_images: bool = False) -> DockerDriver:
     """Engine running, images current: set up whatever is missing, saying so.
 

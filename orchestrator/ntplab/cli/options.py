@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,7 @@ import typer
 from ..driver.base import Driver
 from ..driver.docker import DockerDriver
 from ..errors import UsageError
-from ..faults import LabHandle
-from ..faults.clocks import OBSERVER, PROGRAM
-from ..labtime import LabClock
+from ..standing import lab_handle as lab_handle
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 LabName = Annotated[
@@ -55,12 +52,6 @@ def pick_lab(driver: Driver, wanted: str | None) -> str:
     if len(labs) > 1:
         raise UsageError(f"several labs are up: {', '.join(labs)}", hint="choose with --lab NAME")
     return labs[0]
-
-
-def lab_handle(driver: Driver, lab: str) -> LabHandle:
-    """A handle on a running lab; its lab time is asked of its observer."""
-    now = json.loads(LabHandle(driver, lab, LabClock(0)).must(OBSERVER, [PROGRAM, "now"]))
-    return LabHandle(driver, lab, LabClock(now["lab_ns"] - now["raw_ns"]))
 
 
 def servers_of(driver: Driver, lab: str, wanted: list[str] | None) -> list[str]:

@@ -85,11 +85,25 @@ def collect_records(
     One psql goes through all databases: starting a program in a container costs more than many
     a query.
     """
+    return _collect(driver, lab, f"phase = {_literal(phase)}", clocks, append)
+
+
+def collect_seat(
+    driver: Driver, lab: str, phase: str, seat: str, clocks: RawClocks, append: Append
+) -> dict[str, int]:
+    """The same for one seat only, also while the phase goes on."""
+    which = f"phase = {_literal(phase)} AND seat = {_literal(seat)}"
+    return _collect(driver, lab, which, clocks, append)
+
+
+def _collect(
+    driver: Driver, lab: str, which: str, clocks: RawClocks, append: Append
+) -> dict[str, int]:
     counts = dict.fromkeys(TABLES, 0)
     names = booking_databases(driver, lab)
     if not names:
         return counts
-    chunks = driver.exec_stream(lab, DATABASE_NODE, _reading(names, phase))
+    chunks = driver.exec_stream(lab, DATABASE_NODE, _reading(names, which))
     for table, rows in itertools.groupby(_records(chunks), key=lambda record: record[0]):
         moved = [on_lab_time(row, clocks) for _, row in rows]
         append(table, moved)
@@ -145,15 +159,19 @@ def on_lab_time(row: Document, clocks: RawClocks) -> Document:
     return moved
 
 
-def _reading(databases: Iterable[str], phase: str) -> list[str]:
-    """The command that prints every record of `phase` as `{"table": ..., "row": {...}}`."""
-    literal = phase.replace("'", "''")
+def _literal(text: str) -> str:
+    """`text` as a string of SQL (standard_conforming_strings is on, as by default)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _reading(databases: Iterable[str], which: str) -> list[str]:
+    """The command that prints every record that is `which` as `{"table": ..., "row": {...}}`."""
     words: list[str] = []
     for database in databases:
         words += ["-c", f"\\connect {database}"]
         for table, view in TABLES.items():
             record = f"json_build_object('table', '{table}', 'row', row_to_json(v))"
-            query = f"SELECT {record} FROM {view} v WHERE phase = '{literal}'"
+            query = f"SELECT {record} FROM {view} v WHERE {which}"
             words += ["-c", f"COPY ({query}) TO STDOUT"]
     return [*_psql("postgres", "SET TIME ZONE 'UTC'"), *words]
 

@@ -44,12 +44,18 @@ class Stream:
     """A thread that hands every document of one node's output to `handle`, until it ends."""
 
     def __init__(
-        self, driver: Driver, lab: str, node: str, handle: Callable[[Document], None]
+        self,
+        driver: Driver,
+        lab: str,
+        node: str,
+        handle: Callable[[Document], None],
+        tail: int | None = None,
     ) -> None:
+        """`tail`: of what was printed before, only the last so many lines; everything by default"""
         self.node = node
         self.stray: list[str] = []
         self._failure: NtplabError | None = None
-        self._driver, self._lab, self._handle = driver, lab, handle
+        self._driver, self._lab, self._handle, self._tail = driver, lab, handle, tail
         self._thread = threading.Thread(target=self._follow, name=f"stream-{node}", daemon=True)
 
     def start(self) -> Stream:
@@ -58,7 +64,9 @@ class Stream:
 
     def _follow(self) -> None:
         try:
-            chunks = self._driver.logs(self._lab, self.node, follow=True, stderr=False)
+            chunks = self._driver.logs(
+                self._lab, self.node, follow=True, tail=self._tail, stderr=False
+            )
             for document in documents(chunks, self.stray.append):
                 self._handle(document)
         except NtplabError as error:

@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import EvidenceError, UsageError
-from .checksums import update_checksum
+from .checksums import SUMS, update_checksum
 from .files import append_whole, write_atomic, writing
 from .manifest import Manifest
 
@@ -51,12 +51,19 @@ class RunDirectory:
         `started` must be timezone-aware. Raises ValueError for a scenario name that is no
         plain file name.
         """
+        run = cls.create_at(cls.name_for(runs, scenario, started, short_id).path)
+        point_latest(runs, run.path)
+        return run
+
+    @classmethod
+    def name_for(
+        cls, runs: Path, scenario: str, started: datetime, short_id: str | None = None
+    ) -> RunDirectory:
+        """Where the run would be; makes nothing yet."""
         if not _NAME.fullmatch(scenario) or scenario == LATEST:
             raise ValueError(f"{scenario!r} cannot name a directory of runs")
         stamp = started.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        run = cls.create_at(runs / scenario / f"{stamp}-{short_id or secrets.token_hex(3)}")
-        _point_latest(runs, run.path)
-        return run
+        return cls(runs / scenario / f"{stamp}-{short_id or secrets.token_hex(3)}")
 
     @classmethod
     def create_at(cls, path: Path) -> RunDirectory:
@@ -90,6 +97,11 @@ class RunDirectory:
     @property
     def results(self) -> Path:
         return self.path / RESULTS
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the run has ended and its checksums are written: nothing comes any more."""
+        return (self.path / SUMS).exists()
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write or replace manifest.json, atomically."""
@@ -141,7 +153,7 @@ class RunDirectory:
                 os.fsync(file.fileno())
 
 
-def _point_latest(runs: Path, target: Path) -> None:
+def point_latest(runs: Path, target: Path) -> None:
     """Replace `runs/latest` in one step: a reader never finds it missing."""
     temporary = runs / f".{LATEST}.{secrets.token_hex(4)}.tmp"
     temporary.symlink_to(os.path.relpath(target, runs.resolve()))

@@ -21,7 +21,7 @@ from ..errors import FaultError, NodeError
 from ..events import Emit, LabStep
 from ..evidence import Manifest
 from ..faults.clocks import place_clocks
-from ..faults.handle import each
+from ..faults.handle import LabHandle, each
 from ..faults.ntp import TIME_NETWORK, daemon_of, service_path
 from ..lab import Lab
 from ..labtime import LabClock
@@ -142,7 +142,7 @@ class Stage:
             lab.renew(changes.nodes, self._labels)
         self._again([s.name for s in plan.time_servers if s.name in changes.daemons])
         empty_databases(lab.driver, lab.name)
-        each(changes.apps, lambda node: self._reconfigure(node, plan))
+        each(changes.apps, lambda node: reconfigure(lab.handle, node, plan))
         at_start = begins_with_ntp(plan)
         if at_start:
             place_clocks(
@@ -172,14 +172,16 @@ class Stage:
         if not result.ok:
             raise FaultError(f"{node}: {daemon.program} does not obey: {' '.join(argv)}")
 
-    def _reconfigure(self, node: str, plan: Plan) -> None:
-        change = json.dumps({"policy": plan.policy, "params": plan.policy_params})
-        result = self.lab.handle.exec(node, [*RECONFIGURE, change])
-        if not result.ok:
-            raise NodeError(
-                f"{node} does not take policy {plan.policy}",
-                log_tail=(result.stdout + result.stderr).strip().splitlines()[-5:],
-            )
+
+def reconfigure(handle: LabHandle, node: str, plan: Plan) -> None:
+    """Have the app of `node` decide by the policy of `plan` from now on, without a restart."""
+    change = json.dumps({"policy": plan.policy, "params": plan.policy_params})
+    result = handle.exec(node, [*RECONFIGURE, change])
+    if not result.ok:
+        raise NodeError(
+            f"{node} does not take policy {plan.policy}",
+            log_tail=(result.stdout + result.stderr).strip().splitlines()[-5:],
+        )
 
 
 def steerable(plan: Plan) -> list[str]:

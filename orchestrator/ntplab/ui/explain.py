@@ -1,0 +1,126 @@
+"""One seat: both receipts, and why both buyers were told yes.
+
+Judged by `analysis`, as at the end of a run. While a phase goes on, the servers' records of just
+this seat are asked of the database; afterwards they are in evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..analysis.attempts import Attempts
+from ..analysis.bookings import double_bookings, world_of
+from ..analysis.claims import Records, claims_by_seat
+from ..analysis.clocks import load_clocks
+from ..analysis.explain import model_of
+from ..collect.databases import TABLES as VIEWS
+from ..collect.databases import RawClocks, collect_seat
+from ..driver.base import Driver
+from ..evidence import Evidence, Manifest, RunDirectory
+from ..evidence.schema import TABLES, to_row
+
+Row = Mapping[str, Any]
+NS_PER_MS = 1e6
+
+
+def about_seat(
+    run: RunDirectory, phase: str, seat: str, receipts: Sequence[Row], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Receipts and explanation of one seat, as plain data for the page.
+
+    `asked`: rows of claims and reservations that are not in evidence yet, by table.
+    """
+    evidence = Evidence(run)
+    answer: dict[str, Any] = {"phase": phase, "seat": seat, "receipts": list(map(_told, receipts))}
+    if len({row["buyer"] for row in receipts}) > 1:
+        records = {name: _rows(evidence, name, phase, seat, asked) for name in VIEWS}
+        answer |= _explained(evidence, receipts, records)
+    return answer
+
+
+def ask_database(
+    driver: Driver, lab: str, phase: str, seat: str, clocks: RawClocks
+) -> dict[str, list[Row]]:
+    """The servers' records of one seat, from their databases, while a phase goes on."""
+    found: dict[str, list[Row]] = {name: [] for name in VIEWS}
+
+    def keep(table: str, rows: Iterable[Row]) -> None:
+        found[table] += rows
+
+    collect_seat(driver, lab, phase, seat, clocks, keep)
+    return found
+
+
+def _rows(
+    evidence: Evidence, name: str, phase: str, seat: str, asked: Mapping[str, Any]
+) -> pa.Table:
+    if asked.get(name):
+        rows = [to_row(name, row) for row in asked[name]]
+        return pa.Table.from_pylist(rows, schema=TABLES[name])
+    return evidence.table(name, keep=lambda batch: _of_seat(batch, phase, seat))
+
+
+def _of_seat(batch: pa.RecordBatch, phase: str, seat: str) -> pa.RecordBatch:
+    here = pc.and_(pc.equal(batch["phase"], phase), pc.equal(batch["seat"], seat))
+    return batch.filter(pc.fill_null(here, False))
+
+
+def _explained(
+    evidence: Evidence, receipts: Sequence[Row], records: Mapping[str, pa.Table]
+) -> dict[str, Any]:
+    manifest: Manifest = evidence.manifest()
+    table = pa.Table.from_pylist(
+        [to_row("attempts", row) for row in receipts], schema=TABLES["attempts"]
+    )
+    confirmed = pa.array(["confirmed"] * table.num_rows)
+    held = pa.array([True] * table.num_rows)
+    attempts = Attempts(table.append_column("final", confirmed).append_column("holds", held))
+    known = Records(records["claims"], records["reservations"])
+    by_seat = claims_by_seat(attempts, known, attempts.wanted_by_several())
+    world = world_of(manifest, load_clocks(evidence), known.holders, True)
+    found = double_bookings(by_seat, model_of(manifest.policy), world)
+    if not found:
+        return {}
+    double = found[0]
+    pair = next((pair for pair in double.pairs if pair.words == double.words), double.pairs[0])
+    return {
+        "status": double.status,
+        "cause": double.cause,
+        "words": double.words,
+        "reason": double.reason,
+        "inequality": pair.inequality,
+        "numbers_ns": pair.numbers_ns,
+        "pair": [_claim(pair.first), _claim(pair.second)],
+        "policy": manifest.policy,
+    }
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """What a buyer was told, times in ms."""
+    return {
+        "buyer": row["buyer"],
+        "server": row["server"],
+        "receipt": row["receipt_id"],
+        "stamp": _ms(row.get("stamp_ns")),
+        "sent": _ms(row.get("sent_ns")),
+    }
+
+
+def _claim(claim: Any) -> dict[str, Any]:
+    return {
+        "buyer": claim.buyer,
+        "server": claim.server,
+        "receipt": claim.receipt_id,
+        "stamp": _ms(claim.stamp_ns),
+        "claimed": _ms(claim.claimed_lab_ns),
+        "decided": _ms(claim.decided_lab_ns),
+        "divergence_ns": claim.divergence_ns,
+    }
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / NS_PER_MS
