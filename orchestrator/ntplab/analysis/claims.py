@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ import pyarrow as pa
 from ..evidence import Evidence
 from .attempts import HOLDS, of_phase
 from .clocks import quantile
+
+Row = Mapping[str, Any]
+Rows = Iterable[Row]
 
 LAGS = 20
 """how many delays stand for the distribution of all"""
@@ -114,20 +117,26 @@ def claims_by_seat(
     if receipts_only:
         named = pl.Series([row["claim_id"] for row in attempts], dtype=pl.String)
         on_seats &= pl.col("claim_id").is_in(named.implode())
-    decided = {
-        (row["claim_id"], row["server"], row["seat"]): row
-        for row in _rows(evidence, "reservations", phase, on_seats)
-    }
+    reservations = _rows(evidence, "reservations", phase, on_seats)
+    return side_by_side(attempts, reservations, _rows(evidence, "claims", phase, on_seats))
+
+
+def side_by_side(attempts: Rows, reservations: Rows, claims: Rows) -> dict[str, list[Claim]]:
+    """The claims by seat, in the order they were truly made, from rows of these tables.
+
+    Rows of attempts say in `holds` whether the buyer holds a receipt that was not withdrawn.
+    """
+    decided = {(row["claim_id"], row["server"], row["seat"]): row for row in reservations}
     received: dict[str, dict[str, int]] = {}
-    for row in _rows(evidence, "claims", phase, on_seats):
+    for row in claims:
         received.setdefault(row["claim_id"], {})[row["holder_server"]] = row["received_lab_ns"]
     by_seat: dict[str, list[Claim]] = {}
     for row in attempts:
         record = decided.get((row["claim_id"], row["server"], row["seat"]), {})
         claim = _claim(row, record, received.get(row["claim_id"], {}))
         by_seat.setdefault(claim.seat, []).append(claim)
-    for claims in by_seat.values():
-        claims.sort(key=lambda claim: (claim.time_ns, claim.attempt_id))
+    for of_seat in by_seat.values():
+        of_seat.sort(key=lambda claim: (claim.time_ns, claim.attempt_id))
     return dict(sorted(by_seat.items()))
 
 
@@ -139,7 +148,7 @@ def _rows(evidence: Evidence, table: str, phase: str, wanted: pl.Expr) -> list[d
         return rows.collect(engine="streaming").to_dicts()
 
 
-def _claim(attempt: dict[str, Any], record: dict[str, Any], received: Mapping[str, int]) -> Claim:
+def _claim(attempt: Row, record: Row, received: Mapping[str, int]) -> Claim:
     stamp_ns = record.get("stamp_ns")
     return Claim(
         attempt_id=attempt["attempt_id"],

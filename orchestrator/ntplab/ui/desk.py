@@ -269,7 +269,8 @@ def about_run(run: RunDirectory, wait_s: float = 0.0) -> dict[str, Any]:
     """What the page should know of a run; waits for one that is just beginning."""
     _wait_for(lambda: (run.path / "manifest.json").exists(), wait_s)
     manifest = run.read_manifest()
-    started = next((e for e in Evidence(run).events() if e.name == "run.started"), None)
+    with Evidence(run) as evidence:
+        started = next((e for e in evidence.events() if e.name == "run.started"), None)
     return {
         "scenario": manifest.scenario_name,
         "policy": manifest.policy,

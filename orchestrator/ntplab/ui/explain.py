@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 
-from ..analysis.attempts import Attempts
-from ..analysis.bookings import double_bookings, world_of
-from ..analysis.claims import Records, claims_by_seat
+from ..analysis.bookings import double_bookings
+from ..analysis.claims import side_by_side
 from ..analysis.clocks import load_clocks
 from ..analysis.explain import model_of
+from ..analysis.surroundings import world_of
 from ..collect.databases import TABLES as VIEWS
 from ..collect.databases import RawClocks, collect_seat
 from ..driver.base import Driver
 from ..evidence import Evidence, Manifest, RunDirectory
-from ..evidence.schema import TABLES, to_row
+from ..evidence.schema import to_row
 
 Row = Mapping[str, Any]
 NS_PER_MS = 1e6
@@ -34,11 +33,11 @@ def about_seat(
 
     `asked`: rows of claims and reservations that are not in evidence yet, by table.
     """
-    evidence = Evidence(run)
     answer: dict[str, Any] = {"phase": phase, "seat": seat, "receipts": list(map(_told, receipts))}
     if len({row["buyer"] for row in receipts}) > 1:
-        records = {name: _rows(evidence, name, phase, seat, asked) for name in VIEWS}
-        answer |= _explained(evidence, receipts, records)
+        with Evidence(run) as evidence:
+            records = {name: _rows(evidence, name, phase, seat, asked) for name in VIEWS}
+            answer |= _explained(evidence, receipts, records)
     return answer
 
 
@@ -57,31 +56,22 @@ def ask_database(
 
 def _rows(
     evidence: Evidence, name: str, phase: str, seat: str, asked: Mapping[str, Any]
-) -> pa.Table:
+) -> Sequence[Row]:
     if asked.get(name):
-        rows = [to_row(name, row) for row in asked[name]]
-        return pa.Table.from_pylist(rows, schema=TABLES[name])
-    return evidence.table(name, keep=lambda batch: _of_seat(batch, phase, seat))
-
-
-def _of_seat(batch: pa.RecordBatch, phase: str, seat: str) -> pa.RecordBatch:
-    here = pc.and_(pc.equal(batch["phase"], phase), pc.equal(batch["seat"], seat))
-    return batch.filter(pc.fill_null(here, False))
+        return [to_row(name, row) for row in asked[name]]
+    here = (pl.col("phase") == phase) & (pl.col("seat") == seat)
+    with evidence.reading(name):
+        return evidence.scan(name).filter(here).collect().to_dicts()
 
 
 def _explained(
-    evidence: Evidence, receipts: Sequence[Row], records: Mapping[str, pa.Table]
+    evidence: Evidence, receipts: Sequence[Row], records: Mapping[str, Sequence[Row]]
 ) -> dict[str, Any]:
     manifest: Manifest = evidence.manifest()
-    table = pa.Table.from_pylist(
-        [to_row("attempts", row) for row in receipts], schema=TABLES["attempts"]
-    )
-    confirmed = pa.array(["confirmed"] * table.num_rows)
-    held = pa.array([True] * table.num_rows)
-    attempts = Attempts(table.append_column("final", confirmed).append_column("holds", held))
-    known = Records(records["claims"], records["reservations"])
-    by_seat = claims_by_seat(attempts, known, attempts.wanted_by_several())
-    world = world_of(manifest, load_clocks(evidence), known.holders, True)
+    attempts = [to_row("attempts", row) | {"holds": True} for row in receipts]
+    by_seat = side_by_side(attempts, records["reservations"], records["claims"])
+    holders = frozenset(row["holder_server"] for row in records["claims"])
+    world = world_of(manifest, load_clocks(evidence), holders, True)
     found = double_bookings(by_seat, model_of(manifest.policy), world)
     if not found:
         return {}

@@ -28,13 +28,13 @@ class Moment:
 
 def load_moments(run: RunDirectory) -> list[Moment]:
     """The run, as the model takes it, by time. Clock readings are thinned to what it keeps."""
-    evidence = Evidence(run)
-    moments = [
-        *(Moment(e.lab_ns, "events", (_event_row(e),)) for e in evidence.events()),
-        *_clock(evidence),
-        *_single(evidence, "belief", ("lab_ns",)),
-        *_single(evidence, "attempts", ATTEMPT_TIMES),
-    ]
+    with Evidence(run) as evidence:
+        moments = [
+            *(Moment(e.lab_ns, "events", (_event_row(e),)) for e in evidence.events()),
+            *_clock(evidence),
+            *_single(evidence, "belief", ("lab_ns",)),
+            *_single(evidence, "attempts", ATTEMPT_TIMES),
+        ]
     return sorted(moments, key=lambda moment: moment.at_ns)
 
 
