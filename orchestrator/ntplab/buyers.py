@@ -19,6 +19,8 @@ from .scenario.nodes import BUYERS
 from .topology import LOADS_DIR, standing_buyers
 
 READY_WITHIN_S = 60.0
+END = ".end"
+"""A file beside a load by which the program is told that it is over (buyers/standing.py)."""
 HAND_IN = 'cat >"$1.new" && mv "$1.new" "$1"'
 """Under another name first: the program must never see half a load."""
 
@@ -58,6 +60,30 @@ class Buyers:
         if not answer.ok:
             raise self._trouble(f"the load could not be handed in: {answer.stderr.strip()}")
         return feed
+
+    def end(self) -> None:
+        """Nobody new comes; who was sent gets an answer, then the feed is `done`."""
+        answer = self._driver.exec(self._lab, BUYERS, ["touch", f"{LOADS_DIR}/{self._played:06d}{END}"])
+        if not answer.ok:
+            raise self._trouble(f"the load could not be ended: {answer.stderr.strip()}")
+
+    def wait_done(self, within_s: float) -> BuyersFeed:
+        """The feed of the last load once all of it was reported. Raises `NodeError`."""
+        feed = self._feed
+        assert feed is not None, "no load was played"
+        deadline = time.monotonic() + within_s
+        while not feed.done:
+            self.check()
+            if time.monotonic() > deadline:
+                raise self._trouble(
+                    f"the buyers did not finish: {feed.attempts} attempts are recorded"
+                )
+            time.sleep(0.02)
+        return feed
+
+    def remove(self) -> None:
+        """Away with the container."""
+        self._driver.remove(self._lab, BUYERS)
 
     def check(self) -> None:
         """Raises `NodeError` when the program refused a load or has ended."""

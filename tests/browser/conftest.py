@@ -81,20 +81,29 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """The lab of brief.yaml, lyon five seconds slow and NTP off, on a page."""
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cli, str]]:
+    """The lab of brief.yaml, up for all of these tests, and its name."""
     cli = Cli(tmp_path_factory.mktemp("ui"))
     lab = f"test-{secrets.token_hex(3)}"
-    process = None
     try:
         cli("up", str(SCENARIOS / "brief.yaml"), "--lab", lab)
-        process, url = start_ui(cli, "--lab", lab)
+        yield cli, lab
+    finally:
+        cli("down", "--lab", lab, exit_code=None)
+
+
+@pytest.fixture(scope="module")
+def ui(standing: tuple[Cli, str]) -> Iterator[Ui]:
+    """The lab, lyon five seconds slow and NTP off, on a page of this module's own."""
+    cli, lab = standing
+    cli("ntp", "off", "--lab", lab)
+    cli("clock", "set", "--lab", lab, "lyon", "-5s")
+    process, url = start_ui(cli, "--lab", lab)
+    try:
         yield Ui(url, lab, cli, process)
     finally:
-        if process is not None:
-            end_ui(process)
-        cli("down", "--lab", lab, exit_code=None)
+        end_ui(process)
 
 
 @pytest.fixture

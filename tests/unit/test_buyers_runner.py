@@ -71,11 +71,14 @@ def load(servers: Mapping[str, str], *, holds: bool = False, timeout_ns: int = 2
 
 
 async def run(
-    load: Load, arrivals: list[Arrival], stop: asyncio.Event | None = None
+    load: Load,
+    arrivals: list[Arrival],
+    stop: asyncio.Event | None = None,
+    enough: asyncio.Event | None = None,
 ) -> tuple[Summary, dict[str, Document]]:
     """The summary, and the attempts by id: each recorded once, or this fails."""
     found: list[Document] = []
-    summary = await run_load(load, arrivals, CLOCK, found.append, stop or asyncio.Event())
+    summary = await run_load(load, arrivals, CLOCK, found.append, stop or asyncio.Event(), enough)
     by_id = {document["attempt_id"]: document for document in found}
     assert len(by_id) == len(found) == summary.attempts
     return summary, by_id
@@ -255,6 +258,23 @@ async def test_told_to_stop_it_records_what_is_in_flight_and_sends_no_more() -> 
     assert summary == Summary(attempts=2, unsent=1, interrupted=True)
     assert found["a0"]["outcome"] == "confirmed"
     assert (found["a1"]["outcome"], found["a1"]["problem"]) == ("failed", "interrupted")
+
+
+async def test_when_it_is_enough_nobody_new_comes_and_who_was_sent_gets_an_answer() -> None:
+    enough = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.Response:
+        enough.set()
+        return answer(201, "held", claim_id="c")
+
+    async def confirm(request: web.Request) -> web.Response:
+        return answer(200, "confirmed", claim_id="c", receipt_id="r")
+
+    async with serving(hold, confirm) as url:
+        due = arrivals(("lyon", 0), ("lyon", 3_600 * S), confirm_delay_ns=100 * MS)
+        summary, found = await run(load({"lyon": url}, holds=True), due, enough=enough)
+    assert summary == Summary(attempts=1, unsent=1, interrupted=False)
+    assert found["a0"]["confirm"]["outcome"] == "confirmed"
 
 
 async def test_told_to_stop_while_holding_it_says_that_the_confirmation_was_cut() -> None:

@@ -33,10 +33,15 @@ class Standing:
         self.folder, self.stop = folder, asyncio.Event()
         self.said: list[Mapping[str, Any]] = []
         self.played: list[str] = []
+        self.ended: list[str] = []
+        self.lasting = False
         self.task = asyncio.create_task(stand_by(folder, self._play, self.said.append, self.stop))
 
-    async def _play(self, wanted: Load) -> None:
+    async def _play(self, wanted: Load, enough: asyncio.Event) -> None:
         self.played.append(wanted.phase)
+        if self.lasting:
+            await enough.wait()
+            self.ended.append(wanted.phase)
 
     async def until(self, count: int) -> None:
         deadline = time.monotonic() + LIMIT_S
@@ -78,6 +83,25 @@ async def test_a_load_that_makes_no_sense_is_refused_and_the_next_one_played(
     standing.hand_in("2", load("good"))
     await standing.until(3)
     assert standing.played == ["good"]
+    standing.stop.set()
+    await asyncio.wait_for(standing.task, LIMIT_S)
+
+
+async def test_a_load_is_ended_by_hand_and_only_that_one(tmp_path: Path) -> None:
+    standing = Standing(tmp_path)
+    standing.lasting = True
+    await standing.until(1)
+    (tmp_path / "2.end").touch()  # before it has begun, or even come
+    standing.hand_in("1", load("one"))
+    await standing.until(2)
+    standing.hand_in("2", load("two"))
+    assert standing.ended == []
+    (tmp_path / "1.end").touch()
+    deadline = time.monotonic() + LIMIT_S
+    while len(standing.ended) < 2 or list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+    assert standing.played == standing.ended == ["one", "two"]
     standing.stop.set()
     await asyncio.wait_for(standing.task, LIMIT_S)
 

@@ -111,8 +111,8 @@ def test_buyers_are_done_only_when_they_say_so() -> None:
     feed({"t": "load", "phase": "p", "arrivals": 2})
     feed({"t": "attempt", "attempt_id": "a1"})
     assert (feed.arrivals, feed.attempts, feed.done) == (2, 1, False)
-    feed({"t": "done", "attempts": 1})
-    assert feed.done
+    feed({"t": "done", "attempts": 1, "unsent": 1})
+    assert (feed.done, feed.unsent) == (True, 1)
     assert sink.rows == [("attempts", {"t": "attempt", "attempt_id": "a1"})]
 
 

@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _serve(folder: Path, clock: LabClock) -> None:
     stop = _told_to_stop()
 
-    async def play(load: Load) -> None:
-        await _play(load, draw_arrivals(load), clock, stop)
+    async def play(load: Load, enough: asyncio.Event) -> None:
+        await _play(load, draw_arrivals(load), clock, stop, enough)
 
     await stand_by(folder, play, _emit, stop)
 
@@ -72,13 +72,17 @@ def _told_to_stop() -> asyncio.Event:
 
 
 async def _play(
-    load: Load, arrivals: Sequence[Arrival], clock: LabClock, stop: asyncio.Event
+    load: Load,
+    arrivals: Sequence[Arrival],
+    clock: LabClock,
+    stop: asyncio.Event,
+    enough: asyncio.Event | None = None,
 ) -> Summary:
     late_ns = clock.now_ns() - load.start_lab_ns
     if late_ns > 0:
         print(f"ntplab-buyers: the load started {late_ns / 1e9:.3f} s ago", file=sys.stderr)
     _emit({"t": "load", "phase": load.phase, "seed": load.seed, "arrivals": len(arrivals)})
-    summary = await run_load(load, arrivals, clock, _emit, stop)
+    summary = await run_load(load, arrivals, clock, _emit, stop, enough)
     _emit(
         {
             "t": "done",

@@ -41,17 +41,28 @@ async def run_load(
     clock: LabClock,
     emit: Emit,
     stop: asyncio.Event,
+    enough: asyncio.Event | None = None,
 ) -> Summary:
     """Send `arrivals` in their order until all are answered or `stop` is set.
 
-    Every attempt goes to `emit` as soon as it ended. `arrivals` must be sorted by `due_ns`.
+    Once `enough` is set nobody new is sent, and whoever was sent gets an answer; `stop` cuts
+    them short. Every attempt goes to `emit` as soon as it ended. `arrivals` must be sorted by
+    `due_ns`.
     """
+    enough = enough or asyncio.Event()
+    telling = asyncio.create_task(_tell(stop, enough))
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
     async with aiohttp.ClientSession(connector=connector) as session:
         runner = Runner(load, clock, emit, BookingClient(session, clock, load.timeout_ns))
-        sent = await runner.send(arrivals, stop)
+        sent = await runner.send(arrivals, enough)
         await runner.finish(stop)
+    telling.cancel()
     return Summary(runner.recorded, len(arrivals) - sent, stop.is_set())
+
+
+async def _tell(stop: asyncio.Event, enough: asyncio.Event) -> None:
+    await stop.wait()
+    enough.set()
 
 
 class Runner:
@@ -63,12 +74,12 @@ class Runner:
         self._bugs: list[BaseException] = []
         self.recorded = 0
 
-    async def send(self, arrivals: Sequence[Arrival], stop: asyncio.Event) -> int:
-        """Start every arrival when it is due; the number started before `stop` was set."""
+    async def send(self, arrivals: Sequence[Arrival], enough: asyncio.Event) -> int:
+        """Start every arrival when it is due; the number started before `enough` was set."""
         for sent, arrival in enumerate(arrivals):
             due_ns = self._load.start_lab_ns + arrival.due_ns
-            await self._until(due_ns, stop)
-            if stop.is_set():
+            await self._until(due_ns, enough)
+            if enough.is_set():
                 return sent
             self._start(arrival, due_ns)
             # The new attempt sends before the next is looked at, also when all are late.
@@ -89,10 +100,10 @@ class Runner:
         if self._bugs:
             raise self._bugs[0]
 
-    async def _until(self, due_ns: int, stop: asyncio.Event) -> None:
-        while (wait_ns := due_ns - self._clock.now_ns()) > 0 and not stop.is_set():
+    async def _until(self, due_ns: int, enough: asyncio.Event) -> None:
+        while (wait_ns := due_ns - self._clock.now_ns()) > 0 and not enough.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), wait_ns / 1e9)
+                await asyncio.wait_for(enough.wait(), wait_ns / 1e9)
 
     def _start(self, arrival: Arrival, due_ns: int) -> None:
         attempt = Attempt(arrival, due_ns, self._clock.now_ns())

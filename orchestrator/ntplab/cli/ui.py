@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ import uvicorn
 from ..errors import NtplabError, UsageError
 from ..paths import REPO_DIR
 from ..planner import make_plan
+from ..run import Heed
 from ..ui.desk import Desk
 from ..ui.security import is_loopback
 from ..ui.server import make_app
@@ -67,7 +69,12 @@ def ui(
         lambda file: make_plan(load(file, None)),
         lambda p: ready_driver(p),
     )
-    with contextlib.closing(desk):
+    _heed_hang_up()
+    with contextlib.ExitStack() as at_the_end:
+        heed = Heed()
+        at_the_end.callback(heed.again)
+        at_the_end.callback(desk.close)
+        at_the_end.callback(heed.not_now)
         _show(desk, run, lab)
         _say_where(host, bound, key)
         app = make_app(desk, key, host, bound)
@@ -89,6 +96,12 @@ def _show(desk: Desk, run: str | None, lab: str | None) -> None:
         if lab is not None:
             raise
         out.step(f"no lab is shown: {error.message}")
+
+
+def _heed_hang_up() -> None:
+    """A terminal that is closed ends the page as Ctrl-C does, unless it was told to stay."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
 
 def _listen(host: str, port: int) -> socket.socket:

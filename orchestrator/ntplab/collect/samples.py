@@ -116,6 +116,8 @@ class BuyersFeed:
         self._append = append
         self.arrivals = 0
         self.attempts = 0
+        self.unsent = 0
+        """arrivals that were drawn and nobody was sent for: the load was ended before"""
         self.done = False
 
     def __call__(self, document: Document) -> None:
@@ -126,4 +128,5 @@ class BuyersFeed:
         elif kind == "load":
             self.arrivals = int(document["arrivals"])
         elif kind == "done":
+            self.unsent = int(document["unsent"])
             self.done = True

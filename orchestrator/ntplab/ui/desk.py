@@ -25,6 +25,7 @@ from ..topology import RUN_LABEL
 from .explain import about_seat, ask_database
 from .jobs import Job
 from .model import Model
+from .network import network_of
 from .replay import SPEEDS, Replay
 from .session import Session
 from .tail import Tail
@@ -276,6 +277,7 @@ def about_run(run: RunDirectory, wait_s: float = 0.0) -> dict[str, Any]:
         "policy": manifest.policy,
         "servers": manifest.servers,
         "system": (manifest.plan or {}).get("system", "concert"),
+        "network": network_of((manifest.plan or {}).get("train")),
         "run": run.run_id,
         "lab": started.fields.get("lab") if started else None,
         "planned": [

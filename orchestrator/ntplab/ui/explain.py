@@ -16,11 +16,13 @@ from ..analysis.claims import side_by_side
 from ..analysis.clocks import load_clocks
 from ..analysis.explain import model_of
 from ..analysis.surroundings import world_of
+from ..analysis.train import TrainEvidence, double_sales, load_train
 from ..collect.databases import TABLES as VIEWS
 from ..collect.databases import RawClocks, collect_seat
 from ..driver.base import Driver
 from ..evidence import Evidence, Manifest, RunDirectory
 from ..evidence.schema import to_row
+from .model import ticket_name
 
 Row = Mapping[str, Any]
 NS_PER_MS = 1e6
@@ -36,6 +38,8 @@ def about_seat(
     answer: dict[str, Any] = {"phase": phase, "seat": seat, "receipts": list(map(_told, receipts))}
     if len({row["buyer"] for row in receipts}) > 1:
         with Evidence(run) as evidence:
+            if train := load_train(evidence, evidence.manifest()):
+                return answer | _ticket(train, seat)
             records = {name: _rows(evidence, name, phase, seat, asked) for name in VIEWS}
             answer |= _explained(evidence, receipts, records)
     return answer
@@ -86,6 +90,22 @@ def _explained(
         "numbers_ns": pair.numbers_ns,
         "pair": [_claim(pair.first), _claim(pair.second)],
         "policy": manifest.policy,
+    }
+
+
+def _ticket(train: TrainEvidence, seat: str) -> dict[str, Any]:
+    """Why two clients own one ticket of the train system."""
+    found = next((s for s in double_sales(train) if ticket_name(s.ticket) == seat), None)
+    if found is None:
+        return {}
+    return {
+        "status": found.status,
+        "cause": found.cause,
+        "words": found.words,
+        "reason": found.reason,
+        "inequality": found.inequality,
+        "numbers_ns": found.numbers_ns,
+        "policy": train.rules.protocol,
     }
 
 

@@ -62,6 +62,15 @@ class Hall:
         self.twice += seat.state == TWICE and before != TWICE
         return str(row["seat"]), seat.state
 
+    def own(self, seat: str, receipts: list[Row]) -> int:
+        """A ticket of the train system has these owners now; what it looks like."""
+        found = self.seats.setdefault(seat, Seat())
+        before = found.state
+        found.wanted += 1
+        found.receipts = receipts
+        self.twice += found.state == TWICE and before != TWICE
+        return found.state
+
     def plain(self) -> dict[str, Any]:
         """Everything but the seats, for the page."""
         return {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from ..collect.samples import Append, BuyersFeed
-from ..collect.streams import Stream
+from ..buyers import Buyers
+from ..collect.samples import Append
 from ..lab import Lab
-from ..phases import LEAD_NS
+from ..phases import GRACE_S, LEAD_NS
 from ..plan import LoadPlan, PhasePlan
 from ..units import NS_PER_MS, NS_PER_S
 
@@ -15,10 +15,7 @@ RATE_HZ_MAX = 50.0
 LASTS_NS = 1800 * NS_PER_S
 """Buyers that nobody sends home go after half an hour."""
 GAP_MAX_NS = 2 * NS_PER_S
-LOG_ENDS_WITHIN_S = 60
-"""Their log ends when they do; on a busy machine its last lines take a while to come."""
-LAST_ANSWERS_S = 3
-"""Buyers told to go may wait so long for answers to what they asked."""
+CONFIRM_MAX_NS = 1500 * NS_PER_MS
 
 
 class HandLoad:
@@ -27,8 +24,7 @@ class HandLoad:
     def __init__(self, lab: Lab, append: Append) -> None:
         self._lab, self._append = lab, append
         self._seat = 1
-        self._node: str | None = None
-        self._stream: Stream | None = None
+        self._buyers: Buyers | None = None
 
     def plan(self, phase: str, rate_hz: float) -> PhasePlan:
         """The phase in which `rate_hz` races a second begin: two buyers each, up to 2 s apart."""
@@ -36,7 +32,7 @@ class HandLoad:
         first, self._seat = self._seat, self._seat + seats
         races = LoadPlan(
             kind="races", rate_hz=rate_hz, arrival="poisson", first_seat=first, seats=seats,
-            confirm_min_ns=500 * NS_PER_MS, confirm_max_ns=1500 * NS_PER_MS,
+            confirm_min_ns=500 * NS_PER_MS, confirm_max_ns=CONFIRM_MAX_NS,
             gap_min_ns=0, gap_max_ns=GAP_MAX_NS,
         )  # fmt: skip
         return PhasePlan(
@@ -46,18 +42,42 @@ class HandLoad:
         )  # fmt: skip
 
     def begin(self, phase: PhasePlan) -> int:
-        """Start the buyers; lab time of the first arrival."""
-        start_ns = self._lab.now_ns() + LEAD_NS
-        feed = BuyersFeed(self._append)
-        self._stream = self._lab.start_buyers(phase, start_ns, feed, {})
-        self._node = self._stream.node
+        """Hand the load to the buyers, who are started if they are not there yet; lab time of
+        the first arrival."""
+        lab = self._lab
+        if self._buyers is None:
+            buyers = Buyers(lab.driver, lab.name, lab.handle.clock.anchor_ns)
+            buyers.remove()  # those of a page that was killed
+            buyers.start({})
+            buyers.wait_ready()
+            self._buyers = buyers
+        start_ns = lab.now_ns() + LEAD_NS
+        self._buyers.play(phase, lab.plan, start_ns, self._append)
         return start_ns
 
-    def end(self) -> None:
-        """Send the buyers home; what they were told until then is recorded."""
-        if self._node is None or self._stream is None:
-            return
-        self._lab.driver.stop(self._lab.name, self._node, LAST_ANSWERS_S)
-        self._stream.join(LOG_ENDS_WITHIN_S)
-        self._lab.driver.remove(self._lab.name, self._node)
-        self._node = self._stream = None
+    def end(self) -> int:
+        """Nobody new comes; returns when everybody who was sent has an answer that is recorded.
+
+        How many were sent. Raises `NodeError` when the buyers died, or do not come to an end.
+        """
+        if self._buyers is None:
+            return 0
+        try:
+            self._buyers.end()
+            latest_ns = CONFIRM_MAX_NS + 2 * self._lab.plan.request_timeout_ns
+            feed = self._buyers.wait_done(latest_ns / NS_PER_S + GRACE_S)
+        except BaseException:
+            self.close()
+            raise
+        return feed.arrivals - feed.unsent
+
+    def check(self) -> None:
+        """Raises `NodeError` when the buyers have died."""
+        if self._buyers is not None:
+            self._buyers.check()
+
+    def close(self) -> None:
+        """Away with the buyers; the next load gets new ones."""
+        buyers, self._buyers = self._buyers, None
+        if buyers is not None:
+            buyers.remove()

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from .halls import Hall
+from .network import Network
 from .shades import Shades
 
 FRAME_MS = 90.0
@@ -23,6 +24,10 @@ EVENTS_MAX = 400
 HALLS_MAX = 60
 BELIEFS_MAX = 600
 NTP_FAULTS = {"ntp-on": "on", "ntp-off": "off"}
+
+UNHAPPY = ("request.none", "request.expired", "request.refused")
+COUNTED = ("request.sent", "ticket.held", "ticket.owned", *UNHAPPY)
+"""Facts of the train system that count: requests, and what became of them."""
 
 Row = Mapping[str, Any]
 Plain = dict[str, Any]
@@ -40,19 +45,25 @@ class Model:
         self._beliefs: dict[str, list[list[Any]]] = {}
         self._events: list[Plain] = []
         self._shades = Shades()
+        self._current: Hall | None = None
         self._halls: dict[str, Hall] = {}
         self._last_ms = 0.0
+        plan = self._about.get("network")
+        self._network = Network(plan) if plan else None
         self._new: Plain = {}
 
     # rows in
 
     def feed(self, table: str, rows: Iterable[Row]) -> None:
-        """Take rows of `clock`, `belief`, `attempts` or `events`; other tables are nothing new."""
+        """Take rows of `clock`, `belief`, `attempts`, `events`, or of the train system's
+        `ticket_events` and `train_snapshots`; other tables are nothing new."""
         take = {
             "clock": self._clock,
             "belief": self._belief,
             "attempts": self._attempts,
             "events": self._event_rows,
+            "ticket_events": self._facts,
+            "train_snapshots": self._snapshots,
         }.get(table)
         if take is not None:
             with self._lock:
@@ -98,6 +109,30 @@ class Model:
             self._new.setdefault("seats", {}).setdefault(hall.name, {})[seat] = state
             self._touch(hall)
 
+    def _facts(self, rows: Iterable[Row]) -> None:
+        if self._network is None:
+            return
+        for row in rows:
+            ticket, event = self._network.fact(row), row["event"]
+            self._new["network"] = True
+            hall = self._current
+            if hall is None or event not in COUNTED:
+                continue
+            hall.attempts += event == "request.sent"
+            hall.failed += event in UNHAPPY
+            if ticket is not None and event in ("ticket.held", "ticket.owned"):
+                hall.receipts += event == "ticket.owned"
+                name = ticket_name(row["ticket_id"])
+                code = hall.own(name, [_receipt(name, r) for r in ticket.owners.values()])
+                self._new.setdefault("seats", {}).setdefault(hall.name, {})[name] = code
+            self._touch(hall)
+
+    def _snapshots(self, rows: Iterable[Row]) -> None:
+        if self._network is not None:
+            for row in rows:
+                self._network.snapshot(row)
+                self._new["network"] = True
+
     def _event_rows(self, rows: Iterable[Row]) -> None:
         for row in rows:
             event = {key: value for key, value in row.items() if key != "lab_ns"}
@@ -129,6 +164,7 @@ class Model:
     def _phase(self, event: Plain) -> None:
         hall = self._hall(str(event["phase"]))
         if event["event"] == "phase.started":
+            self._current = hall
             hall.begun_ms, hall.ntp = event["at"], str(event.get("ntp", ""))
             hall.planned_ms = event.get("duration_ns", 0) / 1e6
         elif event["event"] == "phase.measuring":
@@ -159,6 +195,7 @@ class Model:
                 "beliefs": [[node, *p] for node, series in self._beliefs.items() for p in series],
                 "events": list(self._events),
                 "shades": self._shades_now(),
+                "network": self._network.plain() if self._network else None,
                 "halls": [hall.plain() for hall in self._halls.values()],
                 "seats": {
                     hall.name: {name: seat.state for name, seat in hall.seats.items()}
@@ -172,6 +209,8 @@ class Model:
             new, self._new = self._new, {}
             if "shades" in new:
                 new["shades"] = self._shades_now()
+            if "network" in new and self._network is not None:
+                new["network"] = self._network.changes()
             if "halls" in new:
                 new["halls"] = [hall.plain() for hall in new["halls"].values()]
             if "nodes" in new:
@@ -197,6 +236,20 @@ class Model:
             "spans": [dict(span) for span in shades.spans],
             "faults": list(shades.faults),
         }
+
+
+def ticket_name(number: Any) -> str:
+    """As the page calls it; sorts by number."""
+    return f"ticket-{int(number):04d}"
+
+
+def _receipt(ticket: str, fact: Row) -> Row:
+    """A client's word that it owns a ticket, as a receipt."""
+    return {
+        "seat": ticket, "buyer": fact["node"], "server": "",
+        "receipt_id": f"#{fact.get('request')}", "stamp_ns": fact.get("wall_ns"),
+        "sent_ns": fact.get("lab_ns"),
+    }  # fmt: skip
 
 
 def bound_ns(row: Row) -> int | None:

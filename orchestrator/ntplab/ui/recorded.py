@@ -34,6 +34,8 @@ def load_moments(run: RunDirectory) -> list[Moment]:
             *_clock(evidence),
             *_single(evidence, "belief", ("lab_ns",)),
             *_single(evidence, "attempts", ATTEMPT_TIMES),
+            *_single(evidence, "ticket_events", ("lab_ns",)),
+            *_single(evidence, "train_snapshots", ("lab_ns",)),
         ]
     return sorted(moments, key=lambda moment: moment.at_ns)
 

@@ -125,6 +125,10 @@ def _lab(app: FastAPI, desk: Desk) -> None:
     def load(call: LoadCall) -> None:
         desk.session.load(call.rate_hz)
 
+    @app.post("/api/snapshot", status_code=204)
+    def snapshot() -> None:
+        desk.session.snapshot()
+
     @app.post("/api/policy", status_code=204)
     def policy(call: NameCall) -> None:
         desk.session.policy(call.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ from ..standing import lab_handle, plan_of
 from ..sweep.stage import reconfigure
 from .load import RATE_HZ_MAX, HandLoad
 from .model import Model
+from .network import network_of
 from .recording import Recording
+from .train_load import CustomersLoad
 
 REMEMBERED_LINES = 100
 """Of the observer's samples from before we came: five seconds, so that the chart is not empty."""
@@ -58,6 +60,7 @@ class Session:
             mode="lab", lab=name, scenario=plan.name, policy=plan.policy, system=plan.system,
             servers=[server.name for server in plan.servers], policies=list(POLICIES),
             rate_hz=0.0, rate_hz_max=RATE_HZ_MAX,
+            network=network_of(asdict(plan.train) if plan.train else None),
         )  # fmt: skip
         self.lab = Lab(driver, plan, name, handle.clock, self._emit, self._append)
         self._namespaces = self.lab.time_namespaces()
@@ -65,7 +68,12 @@ class Session:
         self._phases: dict[str, Recording] = {}
         self._phase: str | None = None
         self._rate_hz = 0.0
-        self._loads = HandLoad(self.lab, self._append)
+        train = self.lab.train
+        self._loads: HandLoad | CustomersLoad = (
+            CustomersLoad(self.lab.handle, train, self.lab.dead)
+            if train
+            else HandLoad(self.lab, self._append)
+        )
         self._recording = Recording(self.lab, runs, self.model.feed, self._namespaces)
         self._states: dict[str, str] = {}
         self._closed, self._look_soon = threading.Event(), threading.Event()
@@ -73,6 +81,9 @@ class Session:
 
     def start(self) -> Session:
         self.lab.follow_observer(REMEMBERED_LINES)
+        if self.lab.train:
+            self.lab.train.feed.place(self._recording.clocks)
+            self.lab.train.follow()
         self.look()
         threading.Thread(target=self._watch, name="ui-session", daemon=True).start()
         return self
@@ -136,6 +147,8 @@ class Session:
 
     def policy(self, name: str) -> None:
         """Every server decides by this policy from now on; a run directory of its own begins."""
+        if self.lab.train:
+            raise UsageError("a train lab has no seat policy", hint="its protocol is its scenario's")
         if name not in POLICIES:
             raise UsageError(f"no policy {name!r}", hint=f"there are: {', '.join(POLICIES)}")
         given = TypeAdapter(Policy).validate_python({"name": name}).model_dump(exclude={"name"})
@@ -152,6 +165,20 @@ class Session:
             if self._rate_hz:
                 self._begin_phase()
 
+    def snapshot(self) -> None:
+        """A snapshot of the whole train system, while it goes on."""
+        if not isinstance(self._loads, CustomersLoad):
+            raise UsageError("only a train lab takes snapshots")
+        with self._busy:
+            asked_ns, office = self.lab.now_ns(), self._loads.office
+            words = self._loads.snapshot()
+            seen_ns = self.lab.now_ns()
+            self._emit(
+                FaultInForce(
+                    seen_ns, office, "snapshot", words, asked_ns, seen_ns, None, self._phase
+                )
+            )
+
     def close(self) -> None:
         """End the load and seal what was recorded; the lab stays as it is."""
         with self._busy:
@@ -160,6 +187,7 @@ class Session:
             try:
                 if self._phase:
                     self._end_phase()
+                self._loads.close()
             finally:
                 self._recording.close()
 
@@ -179,15 +207,18 @@ class Session:
 
     def _start_fresh(self) -> None:
         """Earlier hands may have sold the same seats, in phases of the same names."""
+        if self.lab.train:
+            return
         empty_databases(self.lab.driver, self.lab.name)
         each(self.servers, lambda node: reconfigure(self.lab.handle, node, self.lab.plan))
 
     def _end_phase(self) -> None:
         phase, self._phase = self._phase, None
         assert phase is not None
-        self._loads.end()
-        self._emit(PhaseEnded(self.lab.now_ns(), phase))
-        self._phases[phase].collect(phase)
+        sent = self._loads.end()
+        self._emit(PhaseEnded(self.lab.now_ns(), phase, sent))
+        if not self.lab.train:
+            self._phases[phase].collect(phase)
 
     def _state(self) -> str:
         states = set(self._states.values())
@@ -211,6 +242,7 @@ class Session:
             try:
                 self.lab.check_alive()
                 self.lab.check_observer()
+                self._loads.check()
                 if self._busy.acquire(blocking=False):
                     try:
                         self.look()

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from ..evidence import RunDirectory
 
 LOOK_EVERY_S = 0.04
-FEEDING = ("events", "clock", "belief", "attempts")
+FEEDING = ("events", "clock", "belief", "attempts", "ticket_events", "train_snapshots")
 LAST = ("run.ended", "run.interrupted")
 READ_MAX = 1 << 20
 

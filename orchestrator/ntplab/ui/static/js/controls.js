@@ -50,6 +50,9 @@ export function showControls() {
 
 function showLab() {
   setOptions(byId("bend-node"), state.about.servers.map((node) => [node, node]));
+  const train = Boolean(state.about.network);
+  byId("policy-group").hidden = train;
+  byId("train-group").hidden = !train;
   setOptions(byId("policy"), state.about.policies.map((name) => [name, name]), state.about.policy);
   byId("load-off").disabled = !state.about.rate_hz;
 }

@@ -4,11 +4,12 @@ import { resetChart, showChart, watchSize } from "./chart.js";
 import { resetClocks, showClocks } from "./clocks.js";
 import { askLibrary, showControls, watchControls } from "./controls.js";
 import { byId, setText } from "./dom.js";
+import { launch, showNetwork, watchNetwork } from "./network.js";
 import { resetHall, showHall, watchHall } from "./hall.js";
 import { showEvents, showPhases } from "./tables.js";
 import { showStory } from "./story.js";
 import { addNew, fresh, replaceAll, state } from "./store.js";
-import { chooseLanguage, preferredLanguage, t } from "./words.js";
+import { chooseLanguage, chooseSystem, preferredLanguage, t } from "./words.js";
 
 let asked = false;
 let mode = null;
@@ -24,6 +25,8 @@ function store(key, value) {
 
 function draw() {
   asked = false;
+  document.body.classList.toggle("train", state.about.system === "train");
+  chooseSystem(state.about.system);
   if (fresh.all) {
     resetClocks();
     resetChart();
@@ -36,6 +39,9 @@ function draw() {
   showControls();
   showStory();
   showClocks();
+  showNetwork(fresh.all);
+  if (fresh.network) launch(fresh.network);
+  fresh.network = null;
   if (fresh.frames || fresh.all) showChart(fresh.all);
   if (fresh.halls || fresh.all || fresh.seats.size) {
     showPhases();
@@ -108,6 +114,7 @@ function preferences() {
 preferences();
 watchControls();
 watchHall();
+watchNetwork();
 watchSize();
 byId("scale").addEventListener("change", () => showChart(true));
 byId("belief").addEventListener("change", () => showChart(true));

@@ -20,6 +20,7 @@ function ticket(one) {
 function why(told) {
   if (!told.status) return null;
   if (told.status !== "explained") return t("whyNot", { reason: told.reason });
+  if (!told.pair) return t("whyOther", { cause: told.cause });
   const [a, b] = told.pair;
   const { gap, skew } = told.numbers_ns;
   if (told.cause !== "clock-skew" || gap === undefined || skew === undefined) return t("whyOther", { cause: told.cause });

@@ -7,11 +7,12 @@ function empty() {
   return {
     about: { mode: "idle", servers: [] }, nodes: [], frames: [], beliefs: new Map(), events: [],
     shades: { state: "unknown", ntp: {}, spans: [], faults: [] }, halls: new Map(), seats: new Map(),
+    network: { tickets: new Map(), messages: new Map(), cuts: [] },
   };
 }
 
 export const state = empty();
-export const fresh = { frames: false, events: false, halls: false, seats: new Map(), all: false };
+export const fresh = { network: null, frames: false, events: false, halls: false, seats: new Map(), all: false };
 
 // A list too long loses every second of its older half, as on the server.
 function thin(list, max) {
@@ -40,6 +41,26 @@ function addSeats(byHall) {
   }
 }
 
+// What a node says of tickets, messages and cuts; messages too old to be drawn are forgotten.
+const MESSAGES_MAX = 300;
+
+function addNetwork(told) {
+  if (told.all) Object.assign(state.network, { tickets: new Map(), messages: new Map(), cuts: [] });
+  const { tickets, messages, cuts } = state.network;
+  for (const [number, one] of Object.entries(told.tickets)) tickets.set(number, one);
+  for (const [id, one] of Object.entries(told.messages)) messages.set(id, one);
+  for (const id of messages.keys()) {
+    if (messages.size <= MESSAGES_MAX) break;
+    messages.delete(id);
+  }
+  for (const cut of told.cuts) {
+    const at = cuts.findIndex((known) => known.epoch === cut.epoch);
+    if (at < 0) cuts.push(cut);
+    else cuts[at] = cut;
+  }
+  fresh.network = told.all ? {} : { ...fresh.network, ...told.messages };
+}
+
 export function replaceAll(told) {
   Object.assign(state, empty());
   fresh.all = true;
@@ -63,6 +84,7 @@ export function addNew(told) {
   if (told.shades) state.shades = told.shades;
   for (const hall of told.halls ?? []) state.halls.set(hall.name, hall);
   if (told.halls) fresh.halls = true;
+  if (told.network) addNetwork(told.network);
   addSeats(told.seats);
 }
 

@@ -39,7 +39,7 @@ function sentence(ntp, gap, hall, twice) {
     if (gap > AGREE_NS) return t("sayOnLate", values);
     return t(sold ? "sayOnClean" : "sayOn", values);
   }
-  if (gap <= AGREE_NS) return t("sayOffTrue", values);
+  if (gap <= AGREE_NS) return t(twice ? "sayOffTwice" : "sayOffTrue", values);
   if (twice) return t("sayOffApartTwice", values);
   return t(sold ? "sayOffApartNone" : "sayOffApart", values);
 }

@@ -40,6 +40,28 @@ const EN = {
   switchLabel: "NTP of {node}", live: "live", lost: "connection lost, trying again", modeLab: "lab {lab} · policy {policy} · by hand", modeRun: "{scenario} · policy {policy} · running", modeReplay: "{scenario} · policy {policy} · run {run}", modeIdle: "wrong clocks, and what NTP changes",
   evRunStarted: "run of {scenario} begins", evRunEnded: "run ended", evRunInterrupted: "run stopped: {reason}", evPhaseStarted: "phase {phase} begins, NTP {ntp}", evPhaseMeasuring: "buyers come", evPhaseEnded: "phase {phase} ends",
   evNtp: "{node}: NTP switched {state}", evNtpSeen: "{node}: NTP is {state}", evFault: "{node}: {kind} {value}, now {divergence} from true time", evFaultPlain: "{node}: {kind} {value}", evSettled: "all clocks within {limit} after {seconds} s", evDied: "{node} died", evNodeStarted: "{node} started", evPolicy: "policy is now {policy}", evGap: "clocks were not sampled for {seconds} s",
+  network: "The network", netAbout: "Dots are messages: they leave when their sender says so, and stay hollow until their receiver says that they came.",
+  spacetime: "Messages in time, and the cut of a snapshot", holders: "Who holds which ticket", snapshot: "Take a snapshot", trainLegend: "Whole system",
+  netFree: "{n} free", netOwns: "{n} held", netNone: "none yet", netUnderWay: "{n} messages on their way", netSpan: "the last {n} s",
+  "msg-request": "request", "msg-offer": "offer, and its confirmation", "msg-ticket": "ticket", "msg-receipt": "receipt",
+  cutName: "cut {epoch}", cutGoing: "snapshot {epoch}: {nodes} of {all} nodes recorded", cutWhole: "snapshot {epoch} is whole", cutCrossed: "snapshot {epoch} is whole, {n} messages cross its cut",
+  spacetimeLabel: "Lines of the nodes with messages between them: {words}.", ticketFree: "free", ticketHeld: "offered", ticketSold: "sold", ticketTwice: "sold twice", ticketGone: "off sale",
+  chipTwice: "#{n} × 2", andMore: "and {n} more", evSnapshot: "snapshot: {value}",
+  "seatsTwice-train": "Tickets sold twice", "seatsNote-train": "two people hold one ticket", "seatsNote0-train": "every ticket has at most one holder",
+  "sayOffApartTwice-train": "NTP is off, the clocks are {apart} apart, and {n} tickets are held by two people each. Click a red ticket to see both.",
+  "sayOffApart-train": "NTP is off and the clocks are {apart} apart. Start the customers to see what that does to the tickets.",
+  "sayOffApartNone-train": "NTP is off and the clocks are {apart} apart. No ticket was sold twice so far.",
+  "sayOffTwice": "NTP is off, the clocks agree to within {apart}, and {n} seats are held by two people each all the same: policy {policy} needs more than right clocks.",
+  "sayOffTwice-train": "NTP is off, the clocks agree to within {apart}, and {n} tickets are held by two people each all the same: protocol {policy} sells again what it has not heard of.",
+  "sayOnClean-train": "NTP is on: the clocks agree to within {apart}, and no ticket is sold twice.",
+  "sayOnTwice-train": "NTP is on, and {n} tickets were sold twice all the same: protocol {policy} needs more than right clocks.",
+  "buyers-train": "Customers", "rate-train": "Requests of all clients", "more-train": "More: bend a clock, take the lab down",
+  "hall-train": "Tickets of this phase", "seatSold-train": "sold once", "seatWanted-train": "offered, not sold", "hallEmpty-train": "Nobody was offered a ticket yet.",
+  "seatLabelTwice-train": "{seat}: sold twice. Show both holders.", "seatLabelSold-train": "{seat}: sold once.", "seatLabelWanted-train": "{seat}: offered, not sold.",
+  "seatTitleTwice-train": "{seat} belongs to two people", "seatTitle-train": "{seat}", "holder-train": "{buyer} holds it", "stamped-train": "since (its own clock)", "trueAt-train": "since, in truth", "receiptNo-train": "request",
+  "noReceipt-train": "Nobody holds this ticket.", "asking-train": "Looking up its holders …", "whyOther-train": "The office sold it twice; cause: {cause}.",
+  "attempts-train": "Requests", "receipts-train": "Tickets", "failed-train": "Without ticket",
+  "modeLab-train": "lab {lab} · protocol {policy} · by hand", "modeRun-train": "{scenario} · protocol {policy} · running", "modeReplay-train": "{scenario} · protocol {policy} · run {run}", "evPhaseMeasuring-train": "customers come",
 };
 const FR = {
   skip: "Aller au contenu", language: "Langue", theme: "Couleurs", themeAuto: "Couleurs du système",
@@ -82,13 +104,47 @@ const FR = {
   switchLabel: "NTP de {node}", live: "en direct", lost: "connexion perdue, nouvel essai", modeLab: "labo {lab} · politique {policy} · à la main", modeRun: "{scenario} · politique {policy} · en cours", modeReplay: "{scenario} · politique {policy} · exécution {run}", modeIdle: "des horloges fausses, et ce que NTP y change",
   evRunStarted: "début de {scenario}", evRunEnded: "fin de l'exécution", evRunInterrupted: "exécution arrêtée : {reason}", evPhaseStarted: "début de la phase {phase}, NTP {ntp}", evPhaseMeasuring: "les acheteurs arrivent", evPhaseEnded: "fin de la phase {phase}",
   evNtp: "{node} : NTP {state}", evNtpSeen: "{node} : NTP est {state}", evFault: "{node} : {kind} {value}, maintenant à {divergence} de l'heure vraie", evFaultPlain: "{node} : {kind} {value}", evSettled: "toutes les horloges à moins de {limit} après {seconds} s", evDied: "{node} est mort", evNodeStarted: "{node} a démarré", evPolicy: "la politique est maintenant {policy}", evGap: "horloges non mesurées pendant {seconds} s",
+  network: "Le réseau", netAbout: "Les points sont des messages : ils partent quand leur émetteur le dit, et restent creux jusqu'à ce que leur destinataire dise les avoir reçus.",
+  spacetime: "Les messages dans le temps, et la coupe d'un instantané", holders: "Qui détient quel billet", snapshot: "Prendre un instantané", trainLegend: "Tout le système",
+  netFree: "{n} libres", netOwns: "{n} détenus", netNone: "aucun", netUnderWay: "{n} messages en route", netSpan: "les dernières {n} s",
+  "msg-request": "demande", "msg-offer": "offre, et sa confirmation", "msg-ticket": "billet", "msg-receipt": "reçu",
+  cutName: "coupe {epoch}", cutGoing: "instantané {epoch} : {nodes} nœuds sur {all} enregistrés", cutWhole: "l'instantané {epoch} est complet", cutCrossed: "l'instantané {epoch} est complet, {n} messages traversent sa coupe",
+  spacetimeLabel: "Lignes des nœuds et messages entre elles : {words}.", ticketFree: "libres", ticketHeld: "offerts", ticketSold: "vendus", ticketTwice: "vendus deux fois", ticketGone: "retirés",
+  chipTwice: "#{n} × 2", andMore: "et {n} autres", evSnapshot: "instantané : {value}",
+  "seatsTwice-train": "Billets vendus deux fois", "seatsNote-train": "deux personnes détiennent le même billet", "seatsNote0-train": "chaque billet a au plus un détenteur",
+  "sayOffApartTwice-train": "NTP est coupé, les horloges diffèrent de {apart}, et {n} billets ont chacun deux détenteurs. Cliquez un billet rouge pour voir les deux.",
+  "sayOffApart-train": "NTP est coupé et les horloges diffèrent de {apart}. Lancez les clients pour voir l'effet sur les billets.",
+  "sayOffApartNone-train": "NTP est coupé et les horloges diffèrent de {apart}. Aucun billet vendu deux fois pour l'instant.",
+  "sayOffTwice": "NTP est coupé, les horloges s'accordent à {apart} près, et {n} sièges ont tout de même deux détenteurs : à la politique {policy}, des horloges justes ne suffisent pas.",
+  "sayOffTwice-train": "NTP est coupé, les horloges s'accordent à {apart} près, et {n} billets ont tout de même deux détenteurs : le protocole {policy} revend ce dont il est sans nouvelles.",
+  "sayOnClean-train": "NTP est actif : les horloges s'accordent à {apart} près, et aucun billet n'est vendu deux fois.",
+  "sayOnTwice-train": "NTP est actif, et {n} billets ont tout de même été vendus deux fois : au protocole {policy}, des horloges justes ne suffisent pas.",
+  "buyers-train": "Clients", "rate-train": "Demandes de tous les clients", "more-train": "Plus : fausser une horloge, démonter le labo",
+  "hall-train": "Billets de cette phase", "seatSold-train": "vendu une fois", "seatWanted-train": "offert, non vendu", "hallEmpty-train": "Aucun billet n'a encore été offert.",
+  "seatLabelTwice-train": "{seat} : vendu deux fois. Montrer les deux détenteurs.", "seatLabelSold-train": "{seat} : vendu une fois.", "seatLabelWanted-train": "{seat} : offert, non vendu.",
+  "seatTitleTwice-train": "{seat} appartient à deux personnes", "seatTitle-train": "{seat}", "holder-train": "{buyer} le détient", "stamped-train": "depuis (sa propre horloge)", "trueAt-train": "depuis, en vérité", "receiptNo-train": "demande",
+  "noReceipt-train": "Personne ne détient ce billet.", "asking-train": "Recherche de ses détenteurs …", "whyOther-train": "Le guichet l'a vendu deux fois ; cause : {cause}.",
+  "attempts-train": "Demandes", "receipts-train": "Billets", "failed-train": "Sans billet",
+  "modeLab-train": "labo {lab} · protocole {policy} · à la main", "modeRun-train": "{scenario} · protocole {policy} · en cours", "modeReplay-train": "{scenario} · protocole {policy} · exécution {run}", "evPhaseMeasuring-train": "les clients arrivent",
 };
 const LANGUAGES = { en: EN, fr: FR };
 let words = EN;
+let system = "concert";
 
 export function chooseLanguage(name) {
   words = LANGUAGES[name] ?? EN;
   document.documentElement.lang = name in LANGUAGES ? name : "en";
+  translate();
+}
+
+// The same page is about seats of a concert or about train tickets.
+export function chooseSystem(name) {
+  if (name === system) return;
+  system = name;
+  translate();
+}
+
+function translate() {
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
 }
 
@@ -98,7 +154,8 @@ export function preferredLanguage(stored) {
 }
 
 export function t(key, values = {}) {
-  return (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  const own = system === "train" ? words[`${key}-train`] : undefined;
+  return (own ?? words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
 export const locale = () => document.documentElement.lang;
