@@ -270,14 +270,15 @@ def about_run(run: RunDirectory, wait_s: float = 0.0) -> dict[str, Any]:
     """What the page should know of a run; waits for one that is just beginning."""
     _wait_for(lambda: (run.path / "manifest.json").exists(), wait_s)
     manifest = run.read_manifest()
+    train = (manifest.plan or {}).get("train")
     with Evidence(run) as evidence:
         started = next((e for e in evidence.events() if e.name == "run.started"), None)
     return {
         "scenario": manifest.scenario_name,
-        "policy": manifest.policy,
+        "policy": (train or {}).get("protocol") or manifest.policy,
         "servers": manifest.servers,
         "system": (manifest.plan or {}).get("system", "concert"),
-        "network": network_of((manifest.plan or {}).get("train")),
+        "network": network_of(train),
         "run": run.run_id,
         "lab": started.fields.get("lab") if started else None,
         "planned": [

@@ -74,6 +74,8 @@ class Network:
         self._literal = plan["protocol"] == "literal"
         self.tickets: dict[int, Ticket] = {}
         self._messages: dict[tuple[str, str, int], list[Any]] = {}
+        self._came: dict[tuple[str, str, int], float] = {}
+        """arrivals told before the departure: every node's facts come by a way of their own"""
         self._cuts: dict[int, Cut] = {}
         self._last: Mapping[str, Any] | None = None
         self._new_tickets: set[int] = set()
@@ -141,6 +143,7 @@ class Network:
                 ticket = self.tickets.setdefault(int(owned["ticket_id"]), Ticket(SOLD))
                 ticket.owners[name] = {"node": name, "client": name, "request": request}
         self._messages.clear()
+        self._came.clear()
         self._renewed = True
 
     def _travel(self, event: str, row: Row, at_ms: float) -> None:
@@ -172,14 +175,19 @@ class Network:
     ) -> None:
         key = (kind, client, request)
         if key not in self._messages:
-            self._messages[key] = self._new_messages[key] = [kind, *way, at_ms, None, ticket]
+            came_ms = self._came.pop(key, None)
+            self._messages[key] = self._new_messages[key] = [kind, *way, at_ms, came_ms, ticket]
             while len(self._messages) > MESSAGES_MAX:
                 del self._messages[next(iter(self._messages))]
 
     def _arrives(self, kind: str, client: str, request: int, at_ms: float) -> None:
         key = (kind, client, request)
         message = self._messages.get(key)
-        if message is not None and message[4] is None:
+        if message is None:
+            self._came[key] = at_ms
+            while len(self._came) > MESSAGES_MAX:
+                del self._came[next(iter(self._came))]
+        elif message[4] is None:
             message[4] = at_ms
             self._new_messages[key] = message
 

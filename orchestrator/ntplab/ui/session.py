@@ -57,7 +57,8 @@ class Session:
         plan = plan_of(driver, name, runs)
         handle = lab_handle(driver, name)
         self.model = Model(
-            mode="lab", lab=name, scenario=plan.name, policy=plan.policy, system=plan.system,
+            mode="lab", lab=name, scenario=plan.name,
+            policy=plan.train.protocol if plan.train else plan.policy, system=plan.system,
             servers=[server.name for server in plan.servers], policies=list(POLICIES),
             rate_hz=0.0, rate_hz_max=RATE_HZ_MAX,
             network=network_of(asdict(plan.train) if plan.train else None),
