@@ -115,6 +115,7 @@ async def test_what_is_refused_says_why(tmp_path: Path) -> None:
     assert reply.status == 400
     reply = await call(app(tmp_path), "POST", "/api/ntp", {"state": "sideways"}, headers)
     assert reply.status == 422
+    assert reply.document["title"] == "state: Input should be 'on' or 'off'"
 
 
 def test_nothing_of_the_page_is_from_elsewhere() -> None:

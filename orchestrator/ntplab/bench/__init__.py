@@ -8,6 +8,8 @@ Not a stage of a run: it uses labs from outside, as the command line does.
 - reading.py, database.py, discipline.py: the benchmarks of the virtual clock
 - bring_up.py, convergence.py, throughput.py, demo.py: those of the whole lab
 - reporting.py: what a report costs, of made-up evidence: needs no lab
+- live_page.py: what the live page costs, in a real browser; processes.py reads it from /proc,
+  live_page_server.py is the server that it looks at
 - clockpages.py, python_time.py: clock pages of reading.py, and a program that reads them
 - generator.py: the load of throughput.py, run inside a container
 - catalog.py: all of them by name, and running the chosen ones

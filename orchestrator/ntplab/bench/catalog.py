@@ -13,6 +13,7 @@ from . import (
     demo,
     discipline,
     judging,
+    live_page,
     model_checking,
     reading,
     reporting,
@@ -47,6 +48,7 @@ GROUPS = (
     Group(demo.ABOUT, demo.measure),
     Group(judging.ABOUT, judging.measure),
     Group(reporting.ABOUT, reporting.measure),
+    Group(live_page.ABOUT, live_page.measure),
 )
 BENCHMARKS: Mapping[str, str] = {
     name: about for group in GROUPS for name, about in group.about.items()
@@ -54,6 +56,7 @@ BENCHMARKS: Mapping[str, str] = {
 SETS: Mapping[str, tuple[str, ...]] = {
     "clock": tuple(name for group in CLOCK_GROUPS for name in group.about),
     "report": tuple(reporting.ABOUT),
+    "ui": tuple(live_page.ABOUT),
 }
 """name of several benchmarks -> theirs"""
 

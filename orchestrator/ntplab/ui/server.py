@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
@@ -71,6 +72,7 @@ def make_app(desk: Desk, token: str, host: str, port: int) -> FastAPI:
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(NtplabError, _problem)
+    app.add_exception_handler(RequestValidationError, _senseless)
     _reading(app, desk, hub)
     _lab(app, desk)
     _shown(app, desk)
@@ -84,6 +86,13 @@ def _problem(_request: Request, error: Exception) -> JSONResponse:
     status = 400 if isinstance(error, UsageError) else 409
     body = {"title": error.message, "hint": error.hint, "log": list(error.log_tail)}
     return JSONResponse(body, status_code=status)
+
+
+def _senseless(_request: Request, error: Exception) -> JSONResponse:
+    """A call whose values make no sense, each in words: the page shows them."""
+    assert isinstance(error, RequestValidationError)
+    found = [f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()]
+    return JSONResponse({"title": "; ".join(found), "hint": "", "log": []}, status_code=422)
 
 
 def _reading(app: FastAPI, desk: Desk, hub: Hub) -> None:
