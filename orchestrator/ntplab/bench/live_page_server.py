@@ -1,4 +1,4 @@
-"""The program that live_page.py looks at: the page as `./ntplab ui` serves it, and a run that grows.
+"""The program that live_page.py looks at: the page as `./ntplab ui` serves it.
 
     python -m ntplab.bench.live_page_server RUN
 
@@ -71,7 +71,9 @@ def _add_probe(app: FastAPI) -> None:
     @app.get("/")
     def page() -> HTMLResponse:
         text = (STATIC / "index.html").read_text()
-        return HTMLResponse(text.replace("</head>", '<script src="/probe.js" defer></script></head>'))
+        return HTMLResponse(
+            text.replace("</head>", '<script src="/probe.js" defer></script></head>')
+        )
 
     @app.get("/probe.js")
     def script() -> Response:

@@ -149,7 +149,9 @@ class Session:
     def policy(self, name: str) -> None:
         """Every server decides by this policy from now on; a run directory of its own begins."""
         if self.lab.train:
-            raise UsageError("a train lab has no seat policy", hint="its protocol is its scenario's")
+            raise UsageError(
+                "a train lab has no seat policy", hint="its protocol is its scenario's"
+            )
         if name not in POLICIES:
             raise UsageError(f"no policy {name!r}", hint=f"there are: {', '.join(POLICIES)}")
         given = TypeAdapter(Policy).validate_python({"name": name}).model_dump(exclude={"name"})

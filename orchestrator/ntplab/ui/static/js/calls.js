@@ -14,7 +14,7 @@ export async function call(path, body = {}) {
     });
     if (!answer.ok) {
       const said = await answer.json().catch(() => ({ title: answer.statusText }));
-      trouble([said.title, said.hint].filter(Boolean).join(" – "));
+      trouble([said.title, said.hint].filter(Boolean).join("; "));
       return false;
     }
     trouble("");

@@ -118,10 +118,22 @@ function reach(u, min, max) {
   return [low - room, high + room];
 }
 
+// Fifty clocks have more points than the picture has pixels: every so many frames will do, and the
+// newest. Which ones does not depend on how many there are, so that lines do not flicker.
+const POINTS_MAX = 30_000;
+
+function framesDrawn() {
+  const few = Math.max(1, Math.ceil(state.frames.length * state.about.servers.length / POINTS_MAX));
+  if (few === 1) return state.frames;
+  const last = state.frames.length - 1;
+  return state.frames.filter((frame, index) => index === last || Math.floor(frame[0] / 100) % few === 0);
+}
+
 function data() {
   const columns = state.about.servers.map((node) => state.nodes.indexOf(node) + 1);
-  const times = state.frames.map((frame) => since(frame[0]));
-  const rows = columns.map((column) => state.frames.map((frame) => frame[column] ?? null));
+  const frames = framesDrawn();
+  const times = frames.map((frame) => since(frame[0]));
+  const rows = columns.map((column) => frames.map((frame) => frame[column] ?? null));
   return [times, ...rows, ...beliefs(times)];
 }
 

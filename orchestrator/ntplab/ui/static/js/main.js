@@ -38,7 +38,7 @@ function draw() {
   }
   showControls();
   showStory();
-  showClocks();
+  showClocks(fresh.all || fresh.shades);
   showNetwork(fresh.all);
   if (fresh.network) launch(fresh.network);
   fresh.network = null;
@@ -53,7 +53,7 @@ function draw() {
     told = state.about.trouble ?? "";
     trouble(told);
   }
-  fresh.all = fresh.frames = fresh.events = fresh.halls = false;
+  fresh.all = fresh.shades = fresh.frames = fresh.events = fresh.halls = false;
   document.body.dataset.ready = "yes";
 }
 

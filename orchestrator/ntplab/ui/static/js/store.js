@@ -12,7 +12,7 @@ function empty() {
 }
 
 export const state = empty();
-export const fresh = { network: null, frames: false, events: false, halls: false, seats: new Map(), all: false };
+export const fresh = { network: null, shades: false, frames: false, events: false, halls: false, seats: new Map(), all: false };
 
 // A list too long loses every second of its older half, as on the server.
 function thin(list, max) {
@@ -81,7 +81,10 @@ export function addNew(told) {
     state.events.splice(0, state.events.length - EVENTS_MAX);
     fresh.events = true;
   }
-  if (told.shades) state.shades = told.shades;
+  if (told.shades) {
+    state.shades = told.shades;
+    fresh.shades = true;
+  }
   for (const hall of told.halls ?? []) state.halls.set(hall.name, hall);
   if (told.halls) fresh.halls = true;
   if (told.network) addNetwork(told.network);
