@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Route, expect
 
 from ntplab.evidence import Manifest, ManifestNode, ManifestPhase, RunDirectory, SpoolWriter
 
@@ -105,3 +105,25 @@ def test_every_word_is_there_in_both_languages(url: str, context: BrowserContext
     assert sorted(keys["en"]) == sorted(keys["fr"])
     used = page.evaluate("[...document.querySelectorAll('[data-t]')].map(one => one.dataset.t)")
     assert set(used) <= set(keys["en"])
+
+
+def test_a_page_of_which_a_part_was_lost_on_the_way_loads_again(
+    url: str, context: BrowserContext
+) -> None:
+    """Network interfaces come and go with labs, and Chromium drops what it is loading."""
+    lost: list[str] = []
+
+    def lose_once(route: Route) -> None:
+        if route.request.url in lost:
+            route.continue_()
+        else:
+            lost.append(route.request.url)
+            route.abort("internetdisconnected")
+
+    for part in ("js/chart.js", "css/parts.css"):
+        context.route(f"**/static/{part}", lose_once)
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("body[data-ready]")
+    assert len(lost) == 2
+    assert page.locator(".story").evaluate("one => getComputedStyle(one).display") == "grid"

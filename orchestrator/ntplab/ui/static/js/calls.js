@@ -20,7 +20,7 @@ export async function call(path, body = {}) {
     trouble("");
     return true;
   } catch {
-    trouble(t("lost"));
+    trouble(t("callLost"));
     return false;
   } finally {
     working -= 1;

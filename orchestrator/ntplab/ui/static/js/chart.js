@@ -29,7 +29,7 @@ function shade(u) {
     ctx.globalAlpha = one.state === "mixed" ? 0.5 : 1;
     ctx.fillRect(from, bbox.top, to - from, bbox.height);
     ctx.globalAlpha = 1;
-    word(ctx, t({ off: "shadeOff", on: "shadeOn", mixed: "shadeMixed" }[one.state] ?? "unknown"), Math.max(from, bbox.left), to, bbox.top + bbox.height, one.state);
+    word(ctx, t({ off: "shadeOff", on: "shadeOn", mixed: "shadeMixed" }[one.state] ?? "unknown"), Math.max(from, bbox.left), to, bbox.top + bbox.height / 2, one.state);
   });
   state.shades.faults.forEach((fault, index) => strike(u, fault, index));
   ctx.restore();

@@ -29,7 +29,7 @@ function why(told) {
 
 function formula(told) {
   const numbers = Object.entries(told.numbers_ns).filter(([, ns]) => ns !== null).map(([name, ns]) => `${name} = ${span(ns)}`);
-  return make("p", { class: "formula digits" }, `${told.inequality}    ${numbers.join(" · ")}`);
+  return make("p", { class: "formula digits" }, make("strong", {}, told.inequality), make("br"), numbers.join(" · "));
 }
 
 function body(told) {
