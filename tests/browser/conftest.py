@@ -76,7 +76,7 @@ def end_ui(process: subprocess.Popen[str]) -> None:
     """Ctrl-C, as a person ends it; it seals what it recorded."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(240)
     assert process.stdout is not None
     process.stdout.close()
 
@@ -125,6 +125,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def visit(context: BrowserContext, url: str) -> Watched:
     """Open the page and watch what it does: errors on the console, requests to anybody else."""
     watched = Watched(context.new_page())
+    watched.page.set_default_timeout(180_000)
 
     def asked(request: Request) -> None:
         if not request.url.startswith((url, "data:")):

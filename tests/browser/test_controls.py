@@ -177,7 +177,7 @@ def test_a_scenario_is_started_shows_its_progress_and_is_stopped(
     page.get_by_role("button", name="Close", exact=True).click()
     page.get_by_role("button", name="Run it: concert", exact=True).click()
     expect(page.locator("#running")).to_be_visible(timeout=120_000)
-    page.wait_for_function("Number(document.querySelector('#progress').value) > 1", timeout=240_000)
+    page.wait_for_function("() => Number(document.querySelector('#progress').value) > 1", timeout=240_000)
     expect(page.locator("#progress-words")).to_contain_text("control")
     (directory,) = (ui.cli.cwd / "runs" / "concert").iterdir()
     started = json.loads((directory / "events.jsonl").read_text().split("\n")[0])

@@ -37,7 +37,7 @@ def test_nothing_is_lost_when_the_page_ends_under_load(
             arg=ENOUGH,
         )
         process.send_signal(number)
-        process.wait(120)
+        process.wait(240)
     finally:
         end_ui(process)
     run = newest(cli.cwd / "runs")

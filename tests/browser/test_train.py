@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -22,14 +23,14 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """The founding protocol over links on which every receipt takes longer than a hold lasts."""
     cli = Cli(tmp_path_factory.mktemp("train"))
     lab = f"test-{secrets.token_hex(3)}"
-    process = None
     try:
         cli("up", str(SCENARIOS / "train-literal.yaml"), "--lab", lab)
         process, url = start_ui(cli, "--lab", lab)
-        yield Ui(url, lab, cli, process)
-    finally:
-        if process is not None:
+        try:
+            yield Ui(url, lab, cli, process)
+        finally:
             end_ui(process)
+    finally:
         cli("down", "--lab", lab, exit_code=None)
 
 
@@ -42,14 +43,14 @@ def test_tickets_are_sold_twice_under_ones_eyes(train: Ui, context: BrowserConte
     expect(page.locator("#policy-group")).to_be_hidden()
     page.locator("#rate").fill("8")
     page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_function("document.querySelectorAll('#net .net-dot').length > 0")
+    page.wait_for_function("() => document.querySelectorAll('#net .net-dot').length > 0")
     expect(page.locator("#hall .seat.twice").first).to_be_visible()
     expect(page.locator("#holders .chip.twice").first).to_be_visible()
-    expect(page.locator("#sentence")).to_contain_text("tickets are held by two people each")
+    expect(page.locator("#sentence")).to_contain_text("are held by two people each")
     page.locator("#hall .seat.twice").first.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("heading", level=2)).to_contain_text("belongs to two people")
-    expect(dialog.locator(".ticket")).to_have_count(2)
+    expect(dialog.get_by_role("heading", level=2)).to_contain_text(re.compile("belongs to (two|[3-9]) people"))
+    expect(dialog.locator(".ticket").nth(1)).to_be_visible()  # on a slow machine even a third
     expect(dialog.locator(".why")).to_contain_text("late-receipt")
     page.keyboard.press("Escape")
     a_snapshot_is_a_cut(page, train)
@@ -101,7 +102,7 @@ def replay_ends_the_same(page: Page) -> None:
     wait_for("an earlier state", lambda: page.inner_text("#holders") != holders)
     page.locator("#speed").select_option("20")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("document.querySelectorAll('#net .net-dot').length > 0")
+    page.wait_for_function("() => document.querySelectorAll('#net .net-dot').length > 0")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(page.locator("#holders")).to_have_text(holders, use_inner_text=True)
     keep_shot(page, "train-replay")

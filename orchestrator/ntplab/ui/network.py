@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MESSAGES_MAX = 300
+MESSAGES_MAX = 1200
 CUTS_MAX = 20
 
 AVAILABLE, HELD, SOLD, TWICE, REMOVED = range(5)

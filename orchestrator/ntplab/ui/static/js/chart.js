@@ -7,6 +7,8 @@ import { t } from "./words.js";
 
 const FLOOR_NS = 1000;
 const REDRAW_MS = 200;
+const MANY = 8;
+const REDRAW_MANY_MS = 480;
 let chart = null;
 let made = "";
 let drawnAt = 0;
@@ -31,7 +33,7 @@ function shade(u) {
     ctx.globalAlpha = 1;
     word(ctx, t({ off: "shadeOff", on: "shadeOn", mixed: "shadeMixed" }[one.state] ?? "unknown"), Math.max(from, bbox.left), to, bbox.top + bbox.height / 2, one.state);
   });
-  state.shades.faults.forEach((fault, index) => strike(u, fault, index));
+  alike(state.shades.faults).forEach((fault, index) => strike(u, fault, index));
   ctx.restore();
 }
 
@@ -42,6 +44,19 @@ function word(ctx, text, from, to, bottom, look) {
   ctx.textBaseline = "bottom";
   ctx.textAlign = "left";
   ctx.fillText(text, from + 5 * devicePixelRatio, bottom - 4 * devicePixelRatio);
+}
+
+// What struck several nodes at once is one line with one label.
+const AT_ONCE_MS = 1500;
+
+function alike(faults) {
+  const found = [];
+  for (const fault of faults) {
+    const same = found.find((one) => one.kind === fault.kind && one.value === fault.value && fault.at - one.at < AT_ONCE_MS);
+    if (same) same.nodes.add(fault.node);
+    else found.push({ ...fault, nodes: new Set([fault.node]) });
+  }
+  return found.map((one) => ({ ...one, node: one.nodes.size > 3 ? t("severalNodes", { n: one.nodes.size }) : [...one.nodes].join(", ") }));
 }
 
 // Labels of neighbors stand on different lines.
@@ -162,7 +177,7 @@ export function resetChart() {
 export function showChart(force = false) {
   const place = byId("chart");
   if (!state.frames.length || !place.clientWidth) return;
-  if (!force && performance.now() - drawnAt < REDRAW_MS) return;
+  if (!force && performance.now() - drawnAt < (state.about.servers.length > MANY ? REDRAW_MANY_MS : REDRAW_MS)) return;
   drawnAt = performance.now();
   setOptions(byId("belief"), [["", t("nobody")], ...state.about.servers.map((node) => [node, node])]);
   const key = [state.about.servers, logarithmic(), chosen(), document.documentElement.lang, document.documentElement.dataset.theme, cssColor("--bg")].join("|");

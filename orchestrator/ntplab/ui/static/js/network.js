@@ -84,7 +84,7 @@ function node(name, index, [x, y]) {
 function owned() {
   const found = new Map(names().map((name) => [name, []]));
   for (const [number, [code, holders]] of state.network.tickets) {
-    if (code === 2 || code === TWICE) for (const one of holders) found.get(one)?.push([Number(number), code]);
+    if (code === 2 || code === TWICE) for (const one of holders) found.get(one)?.push([Number(number), code, holders.length]);
   }
   return found;
 }
@@ -103,8 +103,8 @@ function showNodes(byNode) {
 function showHolders(byNode) {
   const items = state.about.network.clients.map((name) => {
     const mine = byNode.get(name).sort((one, other) => (other[1] === TWICE) - (one[1] === TWICE) || other[0] - one[0]);
-    const shown = mine.slice(0, HELD_SHOWN).map(([number, code]) =>
-      make("span", { class: code === TWICE ? "chip twice" : "chip" }, code === TWICE ? t("chipTwice", { n: number }) : `#${number}`));
+    const shown = mine.slice(0, HELD_SHOWN).map(([number, code, times]) =>
+      make("span", { class: code === TWICE ? "chip twice" : "chip" }, code === TWICE ? t("chipTwice", { n: number, times }) : `#${number}`));
     const more = mine.length > HELD_SHOWN ? ` ${t("andMore", { n: count(mine.length - HELD_SHOWN) })}` : "";
     return make("li", {}, make("strong", {}, name), " ", ...shown, more || (mine.length ? "" : t("netNone")));
   });

@@ -55,6 +55,6 @@ export async function openSeat(phase, seat) {
   }
   const told = await answer.json();
   const holders = new Set(told.receipts.map((one) => one.buyer)).size;
-  setText(byId("seat-title"), t(holders > 1 ? "seatTitleTwice" : "seatTitle", { seat }));
+  setText(byId("seat-title"), t(holders > 2 ? "seatTitleMore" : holders > 1 ? "seatTitleTwice" : "seatTitle", { seat, n: holders }));
   byId("seat-body").replaceChildren(...body(told));
 }

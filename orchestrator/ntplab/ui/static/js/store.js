@@ -42,7 +42,7 @@ function addSeats(byHall) {
 }
 
 // What a node says of tickets, messages and cuts; messages too old to be drawn are forgotten.
-const MESSAGES_MAX = 300;
+const MESSAGES_MAX = 1200;
 
 function addNetwork(told) {
   if (told.all) Object.assign(state.network, { tickets: new Map(), messages: new Map(), cuts: [] });
