@@ -29,18 +29,18 @@ from ..ui.server import STATIC, make_app
 PROBE = """
 const drawn = new Set();
 const later = [];
-function look() {
-  for (const item of document.querySelectorAll("#events .words")) {
+// Looking at every frame of the screen would make the browser prepare every one.
+new MutationObserver(() => {
+  for (const item of document.querySelectorAll("#events li:nth-child(-n+9) .words")) {
     const words = item.textContent;
     if (words.startsWith("probe ") && !drawn.has(words)) {
       drawn.add(words);
-      // This frame of the screen is painted when the next one is prepared.
-      requestAnimationFrame(() => later.push([words, performance.timeOrigin + performance.now()]));
+      // This frame is painted when the next one is prepared.
+      requestAnimationFrame(() => requestAnimationFrame(() =>
+        later.push([words, performance.timeOrigin + performance.now()])));
     }
   }
-  requestAnimationFrame(look);
-}
-requestAnimationFrame(look);
+}).observe(document.getElementById("events"), { childList: true });
 setInterval(() => {
   if (!later.length) return;
   const headers = { "Content-Type": "application/json" };

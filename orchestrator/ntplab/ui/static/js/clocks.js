@@ -62,9 +62,9 @@ export function resetClocks() {
   byId("clocks").replaceChildren();
 }
 
-// A few clocks go smoothly; fifty, four times a second.
+// A few clocks go smoothly; fifty, twice a second.
 const MANY = 8;
-const MANY_MS = 240;
+const MANY_MS = 480;
 let drawnAt = 0;
 
 export function showClocks(force) {
