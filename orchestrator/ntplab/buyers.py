@@ -63,7 +63,9 @@ class Buyers:
 
     def end(self) -> None:
         """Nobody new comes; who was sent gets an answer, then the feed is `done`."""
-        answer = self._driver.exec(self._lab, BUYERS, ["touch", f"{LOADS_DIR}/{self._played:06d}{END}"])
+        answer = self._driver.exec(
+            self._lab, BUYERS, ["touch", f"{LOADS_DIR}/{self._played:06d}{END}"]
+        )
         if not answer.ok:
             raise self._trouble(f"the load could not be ended: {answer.stderr.strip()}")
 

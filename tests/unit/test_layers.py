@@ -29,7 +29,8 @@ STAGES = [
     {"train_phases", "standing"},
     {"run"},
     {"sweep"},
-    {"bench", "ui"},
+    {"ui"},
+    {"bench"},
     {"cli"},
     {"__main__"},
 ]
