@@ -27,7 +27,7 @@ STAGES = [
     {"lab", "buyers"},
     {"phases", "provenance"},
     {"train_phases"},
-    {"phases", "provenance", "standing"},
+    {"standing"},
     {"run"},
     {"sweep"},
     {"bench", "ui"},
