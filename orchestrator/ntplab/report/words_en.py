@@ -1,5 +1,7 @@
 """The report in English: key -> words, with places for values in braces."""
 
+from .words_train_en import WORDS as TRAIN
+
 WORDS: dict[str, str] = {
     "report_of": "Report: {scenario}",
     "verdict": "Verdict",
@@ -210,4 +212,6 @@ WORDS: dict[str, str] = {
     "order_unknown": "cannot be corrected (truth, belief)",
     "seats_compared": "seats (truth, belief)",
     "bound_exceeded": "reports whose bound was exceeded",
+    "picture": "Picture; it may be scrolled sideways",
 }
+WORDS.update(TRAIN)

@@ -1,5 +1,7 @@
 """The report in French: the same keys as `words_en.py`, the same places for values."""
 
+from .words_train_fr import WORDS as TRAIN
+
 WORDS: dict[str, str] = {
     "report_of": "Rapport : {scenario}",
     "verdict": "Verdict",
@@ -215,4 +217,6 @@ WORDS: dict[str, str] = {
     "order_unknown": "incorrigibles (vérité, croyance)",
     "seats_compared": "sièges (vérité, croyance)",
     "bound_exceeded": "rapports dont la borne a été dépassée",
+    "picture": "Image, à faire défiler de côté si besoin",
 }
+WORDS.update(TRAIN)
