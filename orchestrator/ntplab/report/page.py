@@ -63,7 +63,7 @@ class PhaseView:
     more_doubles: int
 
 
-def run_page(run: RunDirectory, results: Results, say: Language) -> str:
+def run_page(run: RunDirectory, results: Results, say: Language, linked: bool = True) -> str:
     """The report of one run, as HTML.
 
     1. tell the story of its events
@@ -77,7 +77,7 @@ def run_page(run: RunDirectory, results: Results, say: Language) -> str:
     trial_of = {phase.name: phase.trial_of or phase.name for phase in story.manifest.phases}
     seen = load_of(evidence, clocks.window, trial_of)
     values = {
-        **story_values(run, story, clocks, say),
+        **story_values(run, story, clocks, say, linked),
         "rates": load_figures.rates(_rates(results), say, say("rates_title")),
         "load": load_figures.load(story, clocks.window, seen, say),
         "latency": load_figures.latency(seen, [p.name for p in results.phases], say),
@@ -87,24 +87,29 @@ def run_page(run: RunDirectory, results: Results, say: Language) -> str:
     return page("run.html.j2", "report.css", values)
 
 
-def common_values(run: RunDirectory, command_line: Sequence[str], say: Language) -> dict[str, Any]:
-    """What every page is given."""
+def common_values(
+    run: RunDirectory, command_line: Sequence[str], say: Language, linked: bool
+) -> dict[str, Any]:
+    """What every page is given. `linked`: it will stand in the run directory."""
     return {
         "say": say,
         "observed": lambda found: observed(found, say),
         "n": say.numbers,
         "lang": say.code,
         "folder": shown_folder(run),
+        "linked": linked,
         "raw": [name for name in RAW if (run.path / name).exists()],
         "command_line": list(command_line),
     }
 
 
-def story_values(run: RunDirectory, story: Story, clocks: Clocks, say: Language) -> dict[str, Any]:
+def story_values(
+    run: RunDirectory, story: Story, clocks: Clocks, say: Language, linked: bool
+) -> dict[str, Any]:
     """What the page of a run is given, whatever system it was of."""
     manifest = story.manifest
     return {
-        **common_values(run, manifest.command_line, say),
+        **common_values(run, manifest.command_line, say, linked),
         "title": say("report_of", scenario=story.results.scenario),
         "manifest": manifest,
         "description": str(manifest.scenario.get("description", "")).strip(),

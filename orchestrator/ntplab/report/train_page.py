@@ -5,6 +5,7 @@ Clocks, verdict, surroundings are those of any run: `clock_views.py`, `page.py`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +78,7 @@ class TrainView:
     snapshots: Sequence[SnapshotView]
 
 
-def train_page(run: RunDirectory, results: Results, say: Language) -> str:
+def train_page(run: RunDirectory, results: Results, say: Language, linked: bool = True) -> str:
     """The report of one run of the train system, as HTML."""
     evidence = Evidence(run)
     story = tell(evidence, results)
@@ -85,7 +86,7 @@ def train_page(run: RunDirectory, results: Results, say: Language) -> str:
     train = load_train(evidence, story.manifest)
     assert train is not None
     values = {
-        **story_values(run, story, clocks, say),
+        **story_values(run, story, clocks, say, linked),
         "rules": train.rules,
         "traffic": train_figures.traffic(story, clocks.window, train.facts, say),
         "phases": [
@@ -156,14 +157,11 @@ def _snapshots(train: TrainEvidence, stretch: Stretch) -> Iterator[SnapshotView]
         if not stretch.start_ns <= taken.lab_ns < stretch.end_ns:
             continue
         cut = taken.document["snapshot"]
-        states: dict[str, int] = {}
-        for state, _, _ in office_states(
-            cut["parts"][train.rules.office]["office"]["sales"]
-        ).values():
-            states[state] = states.get(state, 0) + 1
-        yield SnapshotView(
-            taken.epoch, taken.lab_ns, len(cut["parts"]), len(cut["preposts"]), states
-        )
+        parts = dict(cut["parts"])
+        office = parts.get(train.rules.office)
+        sales = office_states(office["office"]["sales"]) if office else {}
+        states = Counter(state for state, _, _ in sales.values())
+        yield SnapshotView(taken.epoch, taken.lab_ns, len(parts), len(cut["preposts"]), states)
 
 
 def _limits(results: Results, train: TrainEvidence, say: Language) -> Iterator[str]:

@@ -167,8 +167,8 @@ WORDS: dict[str, str] = {
     "preuves :",
     "environment": "Environnement",
     "topology": "Topologie",
-    "topology_title": "Serveurs de temps, serveurs de réservation, base, observateur et acheteurs",
-    "topology_note": "Tireté : NTP. Plein : la base de données. Sous le nom d’un serveur, le "
+    "topology_title": "Qui donne l’heure à qui, et qui d’autre se parle",
+    "topology_note": "Tireté : NTP. Plein : qui d’autre se parle. Sous le nom d’un serveur, le "
     "réglage de son horloge.",
     "started": "début",
     "ended": "fin",
@@ -188,6 +188,7 @@ WORDS: dict[str, str] = {
     "yes": "oui",
     "no": "non",
     "raw": "Fichiers bruts",
+    "raw_elsewhere": "Dans le dossier de l’expérience, {folder} :",
     "raw_words": "À côté de ce fichier, dans le dossier de l’expérience :",
     "footer": "Produit par ntplab à partir du seul dossier de l’expérience. Ni réseau, ni script : "
     "s’ouvre partout.",

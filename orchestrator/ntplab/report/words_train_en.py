@@ -1,8 +1,8 @@
 """The report of a run of the train system in English: added to `words_en.py`."""
 
 WORDS: dict[str, str] = {
-    "short_train": "{phase} (NTP {ntp}): {sold} tickets came to be owned, {doubles} are owned "
-    "by two clients; clocks up to {apart} apart.",
+    "short_train": "{phase} (NTP {ntp}): tickets sold twice: {doubles}, of {sold} sales; clocks up "
+    "to {apart} apart.",
     "train_traffic_title": "Tickets per second, and holds that expired",
     "tickets_per_second": "tickets per second",
     "train_owned": "a client came to own a ticket",
@@ -33,8 +33,7 @@ WORDS: dict[str, str] = {
     "first_owns": "the first client owns it",
     "second_owns": "the second client owns it",
     "hold_clock": "the office’s hold clock",
-    "hold_ran": "the hold clock ran {ran}, while {passed} of true time passed: it was moved by "
-    "{moved}",
+    "hold_ran": "the hold clock ran {ran} while {passed} of true time passed: {moved} between them",
     "train_pair_title": "One ticket in true time: the office’s holds, and who came to own it",
     "train_sentence_late-receipt": "Ticket {ticket}: the hold of {first} ({hold}) ran out after "
     "{true_time_passed}, before its receipt came; then it was held for {second}.",

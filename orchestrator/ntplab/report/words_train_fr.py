@@ -1,8 +1,8 @@
 """The report of a run of the train system in French: added to `words_fr.py`."""
 
 WORDS: dict[str, str] = {
-    "short_train": "{phase} (NTP {ntp}) : {sold} billets acquis, {doubles} détenus par deux "
-    "clients ; horloges écartées d’au plus {apart}.",
+    "short_train": "{phase} (NTP {ntp}) : billets vendus deux fois : {doubles}, sur {sold} ventes "
+    "; horloges écartées d’au plus {apart}.",
     "train_traffic_title": "Billets par seconde, et retenues expirées",
     "tickets_per_second": "billets par seconde",
     "train_owned": "un client détient un billet",
@@ -34,8 +34,8 @@ WORDS: dict[str, str] = {
     "first_owns": "le premier client le détient",
     "second_owns": "le second client le détient",
     "hold_clock": "horloge des retenues du guichet",
-    "hold_ran": "l’horloge des retenues a avancé de {ran} pendant {passed} de temps vrai : elle "
-    "a été déplacée de {moved}",
+    "hold_ran": "l’horloge des retenues a avancé de {ran} pendant {passed} de temps vrai : {moved} "
+    "entre eux",
     "train_pair_title": "Un billet en temps vrai : les retenues du guichet, et qui l’a détenu",
     "train_sentence_late-receipt": "Billet {ticket} : la retenue de {first} ({hold}) a expiré "
     "après {true_time_passed}, avant l’arrivée de son accusé ; puis il a été retenu pour "

@@ -43,14 +43,14 @@ def try_report(run: RunDirectory) -> str:
     return ""
 
 
-def render(run: RunDirectory, say: Language) -> str:
-    """The report as HTML."""
+def render(run: RunDirectory, say: Language, linked: bool = True) -> str:
+    """The report as HTML. `linked`: it will stand in the run directory, and links to its files."""
     results = read_results(run)
     if isinstance(results, SweepResults):
-        return sweep_page(run, results, say)
+        return sweep_page(run, results, say, linked)
     if is_train(run.read_manifest()):
-        return train_page(run, results, say)
-    return run_page(run, results, say)
+        return train_page(run, results, say, linked)
+    return run_page(run, results, say, linked)
 
 
 def report_name(lang: str, suffix: str = ".html", kind: str = "report") -> str:
