@@ -5,6 +5,7 @@ NtplabError
 ├── ScenarioError       3   the scenario file is invalid (carries every problem at once)
 ├── EvidenceError       4   evidence is missing or damaged, no verdict is possible
 ├── PdfError            5   a page could not be put on paper: Chromium is missing, or failed
+├── DocsError           1   a page of the documentation is wrong
 └── LabError            5   the lab could not be run
     ├── EngineError         Docker Engine is missing, stopped or refused
     │   └── EngineDenied        it runs, but this user may not use its socket
@@ -84,6 +85,10 @@ class EvidenceError(NtplabError):
 
 class PdfError(NtplabError):
     exit_code = ExitCode.LAB_FAILED
+
+
+class DocsError(NtplabError):
+    exit_code = ExitCode.VIOLATED
 
 
 class LabError(NtplabError):

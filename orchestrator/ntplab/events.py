@@ -184,6 +184,15 @@ class RunEnded(Event):
 
 
 @dataclass(frozen=True)
+class ReportFailed(Event):
+    """A run or sweep has no report; all else of it is there. Told, and not part of the evidence."""
+
+    name = "report.failed"
+    directory: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class SweepStarted(Event):
     name = "sweep.started"
     scenario: str

@@ -17,7 +17,7 @@ import json
 import secrets
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from .collect.databases import RawClocks
 from .collect.files import collect_logs
 from .driver.base import Driver
 from .errors import NtplabError
-from .events import Emit, Event, LabStep, RunEnded, RunInterrupted, RunStarted
+from .events import Emit, Event, LabStep, ReportFailed, RunEnded, RunInterrupted, RunStarted
 from .evidence import RunDirectory, SpoolWriter, seal, write_checksums
 from .lab import Lab
 from .labtime import LabClock
@@ -38,7 +38,7 @@ from .phases import PhaseRunner, Phases
 from .plan import Plan
 from .provenance import manifest, raw_offsets_ns
 from .render import render_files
-from .report import write_report
+from .report import try_report
 from .topology import RUN_LABEL
 from .train_phases import TrainPhases
 
@@ -71,11 +71,14 @@ def run(request: RunRequest, driver: Driver, listen: Emit) -> tuple[RunDirectory
         directory.append_event(event.record())
         listen(event)
 
+    def no_report(reason: str) -> None:
+        listen(ReportFailed(clock.now_ns(), str(directory.path), reason))
+
     with ExitStack() as at_the_end:
         heed = Heed()
         at_the_end.callback(heed.again)
         spool = SpoolWriter(directory)
-        at_the_end.callback(lambda: judge(directory))
+        at_the_end.callback(lambda: judge(directory, no_report))
         at_the_end.callback(spool.close)
         lab = Lab(driver, request.plan, lab_name(request.plan), clock, emit, spool.append)
         at_the_end.callback(lambda: finish(lab, directory, emit, keep=request.keep))
@@ -179,14 +182,17 @@ def finish(lab: Lab, directory: RunDirectory, emit: Emit, *, keep: bool) -> None
             lab.down()
 
 
-def judge(directory: RunDirectory) -> None:
-    """Seal the evidence, judge it, tell it, and put checksums over all of it."""
+def judge(directory: RunDirectory, tell: Callable[[str], None] | None = None) -> None:
+    """Seal the evidence, judge it, report it, and put checksums over all of it.
+
+    `tell` is told why there is no report, where it could not be made: no more than that is lost.
+    """
     seal(directory)
     description = directory.read_manifest()
     ended = datetime.now(UTC).isoformat()
     directory.write_manifest(description.model_copy(update={"ended_at": ended}))
     analyze(directory.path)
-    try:
-        write_report(directory)
-    finally:
-        write_checksums(directory)
+    reason = try_report(directory)
+    write_checksums(directory)
+    if reason and tell is not None:
+        tell(reason)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -15,9 +16,11 @@ from ntplab.analysis import analyze
 from ntplab.evidence import RunDirectory, seal, write_checksums
 from ntplab.report import deck_of, find_chromium, language, slides_html, write_pdf, write_report
 from simulated_lab import MS, US, S, SimPhase, Simulation, constant, races
+from simulated_trains import TrainRun
 
 SLOW = {"paris": constant(0), "lyon": constant(-5 * S)}
 NEAR = {"paris": constant(20 * US), "lyon": constant(-15 * US)}
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 HOSTILE = "<img src=x onerror=document.title='pwned'>"
 SLIDES = re.compile(rb"/Type\s*/Page\b")
 PAPER_POINTS = (960, 540)
@@ -36,6 +39,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     analyze(run)
     write_checksums(run)
     return run
+
+
+@pytest.fixture(scope="module")
+def every_page(run: RunDirectory, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The reports of a concert and of trains, in each language."""
+    trains = TrainRun(tmp_path_factory.mktemp("trains")).run
+    seal(trains)
+    analyze(trains)
+    write_checksums(trains)
+    runs = {"run": run, "trains": trains}
+    return {
+        f"{name}.{lang}": write_report(of, lang)
+        for name, of in runs.items()
+        for lang in ("en", "fr")
+    }
 
 
 @dataclass
@@ -122,6 +140,39 @@ def test_it_is_light_or_dark_as_asked_for(
     color = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     level = sum(int(part) for part in re.findall(r"\d+", color)[:3]) / 3
     assert (level < 128) == is_dark
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    browser: Browser, every_page: dict[str, Path], lang: str, scheme: Literal["light", "dark"]
+) -> None:
+    # The page's own policy lets no script in, axe neither.
+    context = browser.new_context(
+        offline=True, bypass_csp=True, color_scheme=scheme, viewport={"width": 360, "height": 800}
+    )
+    try:
+        for name in ("run", "trains"):
+            page = opened(context, every_page[f"{name}.{lang}"]).page
+            page.evaluate(AXE.read_text())
+            found = page.evaluate("axe.run()")
+            assert len(found["passes"]) > 15, "axe did look"
+            serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+            assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == []
+    finally:
+        context.close()
+
+
+def test_a_report_of_trains_opens_from_disk_too(
+    offline: BrowserContext, every_page: dict[str, Path], tmp_path: Path
+) -> None:
+    alone = Path(shutil.copy(every_page["trains.fr"], tmp_path / "alone.html"))
+    seen = opened(offline, alone)
+    assert seen.asked == [alone.as_uri()]
+    assert seen.complaints == []
+    assert seen.page.get_by_text("Billet 2").first.is_visible()
+    seen.page.set_viewport_size({"width": 360, "height": 800})
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_what_is_folded_on_the_screen_is_on_paper(

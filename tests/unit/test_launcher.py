@@ -110,8 +110,10 @@ def test_works_through_a_symbolic_link(top: Path) -> None:
     assert f"PYTHONPATH={top}/orchestrator" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["test"], ["-v", "test", "unit"], ["--quiet", "test"]])
-def test_tests_bring_their_own_packages(top: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["test"], ["-v", "test", "unit"], ["--quiet", "test"], ["docs"]]
+)
+def test_tests_and_docs_bring_their_own_packages(top: Path, arguments: list[str]) -> None:
     launch(top, *arguments)
     assert calls(top) == ["venv", "pip requirements-test.txt"]
     launch(top, "status")

@@ -18,7 +18,14 @@ from ntplab.analysis import SweepResults, verify
 from ntplab.analysis.results import PhaseEvidence, PhaseResult, Results
 from ntplab.driver.fake import FakeDriver
 from ntplab.errors import DiskError, EvidenceError, LabError, NodeError, NtplabError, UsageError
-from ntplab.events import Event, PointEnded, PointFailed, PointPrepared, PointStarted
+from ntplab.events import (
+    Event,
+    PointEnded,
+    PointFailed,
+    PointPrepared,
+    PointStarted,
+    ReportFailed,
+)
 from ntplab.evidence import RunDirectory, read_journal, write_checksums
 from ntplab.evidence import journal as journals
 from ntplab.planner import make_plan
@@ -112,9 +119,9 @@ def simulated(world: World) -> Iterator[None]:
         world.step()
         return noted
 
-    def conclude(directory: RunDirectory) -> None:
+    def conclude(*given: Any) -> None:
         world.step()
-        concluded(directory)
+        concluded(*given)
 
     concluded = running._conclude
     FakeStage.world = world
@@ -218,6 +225,16 @@ def test_a_point_that_cannot_be_had_is_unknown_and_the_rest_goes_on(tmp_path: Pa
     assert results.points[0].reasons == ["lyon died with exit code 137"]
     assert len(results.points[0].failed) == 2
     assert results.verdict == "unknown"
+
+
+def test_a_report_that_fails_is_told_and_the_sweep_is_whole(tmp_path: Path) -> None:
+    events: list[Event] = []
+    with simulated(World()), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(running, "try_report", lambda _: "no pixel left")
+        directory, results = run_sweep(request(tmp_path / "out"), FakeDriver(), events.append)
+    assert [e.reason for e in events if isinstance(e, ReportFailed)] == ["no pixel left"]
+    assert results.verdict == "met"
+    assert verify_checksums(directory.path) == []
 
 
 def test_a_lab_that_never_comes_up_is_not_tried_for_every_point(tmp_path: Path) -> None:

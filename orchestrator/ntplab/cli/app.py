@@ -40,6 +40,7 @@ VERBS = {
     "runs": "runs:app",
     "ui": "ui:ui",
     "bench": "bench:bench",
+    "docs": "docs:docs",
     "test": "test:run_tests",
 }
 """verb -> module of this folder and what in it is the verb, in the order of the help"""

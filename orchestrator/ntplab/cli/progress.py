@@ -26,6 +26,7 @@ from ..events import (
     PointFailed,
     PointPrepared,
     PointStarted,
+    ReportFailed,
     RunInterrupted,
     RunStarted,
     SampleGap,
@@ -73,6 +74,9 @@ class Narrator:
             if isinstance(event, SweepStarted):
                 self._sweeping = True
             self._start_ns = self._start_ns or event.lab_ns
+            if isinstance(event, ReportFailed):
+                self._out.say(f"no report could be made: {event.reason}")
+                self._out.say(f"hint: ./ntplab -v report {event.directory} says more")
             if words := self._words(event):
                 seconds = (event.lab_ns - self._start_ns) / 1e9
                 if not self._in_passing(event):

@@ -81,7 +81,7 @@ def write_elsewhere(
     run: RunDirectory, target: Path, lang: str, program: str | None
 ) -> list[Path]:  # fmt: skip
     """The report as `target`, its PDF beside it; the run directory stays as it is."""
-    content = render(run, language(lang)).encode()
+    content = render(run, language(lang), linked=False).encode()
     write_atomic(target, content)
     return [target, *([write_pdf(content, target.with_suffix(".pdf"), program)] if program else [])]
 

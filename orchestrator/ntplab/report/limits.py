@@ -13,9 +13,18 @@ from .story import Story
 def limits(story: Story, say: Language) -> list[str]:
     """One sentence each; those that weigh most first."""
     found = [words for phase in story.results.phases for words in _phase(phase, say)]
+    policy = say("limit_policy", policy=story.manifest.policy)
+    return [*_unfinished(story, say), *found, policy, *_manifest(story.manifest, say)]
+
+
+def run_limits(story: Story, say: Language) -> list[str]:
+    """Those of any run, whatever system it was of."""
+    return [*_unfinished(story, say), *_manifest(story.manifest, say)]
+
+
+def _unfinished(story: Story, say: Language) -> Iterator[str]:
     if not any(event.name == "run.ended" for event in story.events):
-        found.insert(0, say("limit_unfinished"))
-    return [*found, *_manifest(story.manifest, say)]
+        yield say("limit_unfinished")
 
 
 def phase_limits(phase: PhaseResult, say: Language) -> list[str]:
@@ -34,18 +43,23 @@ def _phase(phase: PhaseResult, say: Language) -> Iterator[str]:
             of = say(f"of_{bookings.rate_of}")
             high = say.numbers.percent(bookings.ci95[1])
             yield say("limit_zero", phase=phase.name, n=bookings.rate_trials, of=of, high=high)
-    if evidence.sampling_gaps:
-        longest = say.numbers.duration(evidence.longest_gap_ns)
-        yield say("limit_gaps", phase=phase.name, n=evidence.sampling_gaps, longest=longest)
+    yield from limit_gaps(phase, say)
     if bookings.prediction is not None and bookings.prediction.left_out:
         yield say("limit_left_out", phase=phase.name, n=bookings.prediction.left_out)
+
+
+def limit_gaps(phase: PhaseResult, say: Language) -> Iterator[str]:
+    """When its clocks were not seen."""
+    if phase.evidence.sampling_gaps:
+        longest = say.numbers.duration(phase.evidence.longest_gap_ns)
+        n = phase.evidence.sampling_gaps
+        yield say("limit_gaps", phase=phase.name, n=n, longest=longest)
 
 
 def _manifest(manifest: Manifest, say: Language) -> Iterator[str]:
     error = say.numbers.duration(manifest.clock_error_ns)
     yield say("limit_clock", error=error, hz=say.numbers.real(manifest.clock_sample_hz))
     yield say("limit_one_host")
-    yield say("limit_policy", policy=manifest.policy)
     yield say("limit_seed", seed=manifest.seed)
     host = [
         node.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,25 +18,22 @@ from ..analysis.results import (
     Results,
 )
 from ..evidence import Evidence, RunDirectory
-from . import clock_figures, load_figures
+from . import load_figures
 from .again import again
-from .beliefs import Belief, beliefs_of, between
+from .clock_views import Clocks, ClockView, clocks_of
 from .inequality import with_numbers
 from .language import Language
 from .limits import limits
 from .load_data import load_of
 from .numbers import NBSP, NOTHING
 from .rendering import page
-from .samples import Courses, Window, courses
-from .story import Story, Stretch, tell, worst_first
+from .story import Story, tell
 from .topology_figure import topology
 
 _FIELD = re.compile(r"(\w+)\s*\)?\s*[<>=!]=?[^<>=!\]]*$")
 """the name before the comparison of an expectation"""
 DOUBLES_SHOWN = 60
 """double bookings of one phase told in full; the others are in results.json"""
-BELIEFS_SHOWN = 6
-"""servers whose belief is drawn, those that strayed farthest first"""
 RAW = (
     "manifest.json", "scenario.yaml", "plan.json", "results.json", "events.jsonl", "SHA256SUMS",
     "evidence", "logs", "rendered", "journal.json", "points",
@@ -61,73 +58,65 @@ class PhaseView:
     """One phase, ready to be shown."""
 
     result: PhaseResult
-    stretch: Stretch | None
-    divergence: Markup | None
-    beliefs: Sequence[tuple[str, Markup]]
-    """what it is of, and the picture"""
-    changes: Sequence[tuple[int, str, str, str, int]]
-    """when, node, what, value, seen so long after"""
+    clocks: ClockView
     doubles: Sequence[DoubleView]
     more_doubles: int
 
 
-def run_page(run: RunDirectory, results: Results, say: Language) -> str:
+def run_page(run: RunDirectory, results: Results, say: Language, linked: bool = True) -> str:
     """The report of one run, as HTML.
 
     1. tell the story of its events
-    2. read the clock samples once, for every picture of them
-    3. draw: the whole run, every phase, the load
+    2. draw the clocks: the whole run and every phase
+    3. draw the load, and each seat sold twice
     4. put it into the template
     """
     evidence = Evidence(run)
     story = tell(evidence, results)
-    order = worst_first(results)
-    windows = _windows(story)
-    found = courses(evidence, windows)
-    reports = beliefs_of(evidence)
-    whole, inside = (
-        windows[0],
-        dict(zip((s.name for s in story.stretches), windows[1:], strict=True)),
-    )
-    by_phase = dict(zip(inside, found[1:], strict=True))
-    seen = load_of(evidence, whole, {p.name: p.trial_of or p.name for p in story.manifest.phases})
+    clocks = clocks_of(evidence, story, say)
+    trial_of = {phase.name: phase.trial_of or phase.name for phase in story.manifest.phases}
+    seen = load_of(evidence, clocks.window, trial_of)
     values = {
-        **common_values(run, story.manifest.command_line, say),
-        "title": say("report_of", scenario=results.scenario),
-        "manifest": story.manifest,
-        "description": str(story.manifest.scenario.get("description", "")).strip(),
-        "results": results,
-        "order": order,
-        "overview": clock_figures.divergence(
-            story, whole, found[0], order, say, say("divergence_title")
-        )
-        if found[0]
-        else None,
+        **story_values(run, story, clocks, say, linked),
         "rates": load_figures.rates(_rates(results), say, say("rates_title")),
-        "load": load_figures.load(story, whole, seen, say),
+        "load": load_figures.load(story, clocks.window, seen, say),
         "latency": load_figures.latency(seen, [p.name for p in results.phases], say),
-        "phases": [
-            _phase(phase, story, inside.get(phase.name), by_phase.get(phase.name, {}), reports,
-                   order, say)
-            for phase in results.phases
-        ],
+        "phases": [_phase(phase, clocks, say) for phase in results.phases],
         "limits": limits(story, say),
-        "again": again(story.manifest, shown_folder(run)),
-        "topology": topology(story.manifest, say),
-    }  # fmt: skip
+    }
     return page("run.html.j2", "report.css", values)
 
 
-def common_values(run: RunDirectory, command_line: Sequence[str], say: Language) -> dict[str, Any]:
-    """What every page is given."""
+def common_values(
+    run: RunDirectory, command_line: Sequence[str], say: Language, linked: bool
+) -> dict[str, Any]:
+    """What every page is given. `linked`: it will stand in the run directory."""
     return {
         "say": say,
         "observed": lambda found: observed(found, say),
         "n": say.numbers,
         "lang": say.code,
         "folder": shown_folder(run),
+        "linked": linked,
         "raw": [name for name in RAW if (run.path / name).exists()],
         "command_line": list(command_line),
+    }
+
+
+def story_values(
+    run: RunDirectory, story: Story, clocks: Clocks, say: Language, linked: bool
+) -> dict[str, Any]:
+    """What the page of a run is given, whatever system it was of."""
+    manifest = story.manifest
+    return {
+        **common_values(run, manifest.command_line, say, linked),
+        "title": say("report_of", scenario=story.results.scenario),
+        "manifest": manifest,
+        "description": str(manifest.scenario.get("description", "")).strip(),
+        "results": story.results,
+        "overview": clocks.overview,
+        "again": again(manifest, shown_folder(run)),
+        "topology": topology(manifest, say),
     }
 
 
@@ -149,12 +138,6 @@ def shown_folder(run: RunDirectory) -> str:
     return str(run.path)
 
 
-def _windows(story: Story) -> list[Window]:
-    """The whole run, then each phase."""
-    phases = [Window(s.start_ns, s.end_ns) for s in story.stretches]
-    return [Window(story.start_ns, story.end_ns), *phases]
-
-
 def _rates(results: Results) -> list[load_figures.Rate]:
     return [rate_of(phase, phase.name) for phase in results.phases]
 
@@ -171,63 +154,14 @@ def rate_of(phase: PhaseResult, label: str) -> load_figures.Rate:
     )
 
 
-def _phase(
-    phase: PhaseResult,
-    story: Story,
-    window: Window | None,
-    found: Courses,
-    reports: Mapping[str, Sequence[Belief]],
-    order: Sequence[str],
-    say: Language,
-) -> PhaseView:
-    stretch = story.stretch(phase.name)
-    divergence = None
-    if window is not None and found:
-        title = say("divergence_phase", phase=phase.name)
-        divergence = clock_figures.divergence(story, window, found, order, say, title)
+def _phase(phase: PhaseResult, clocks: Clocks, say: Language) -> PhaseView:
     shown = phase.bookings.double_booking_details[:DOUBLES_SHOWN]
     return PhaseView(
         result=phase,
-        stretch=stretch,
-        divergence=divergence,
-        beliefs=_beliefs(window, found, reports, order, say) if window else (),
-        changes=_changes(story, stretch, say) if stretch else (),
+        clocks=clocks.phase(phase.name),
         doubles=[double_view(double, say) for double in shown],
         more_doubles=phase.bookings.double_bookings - len(shown),
     )
-
-
-def _beliefs(
-    window: Window,
-    found: Courses,
-    reports: Mapping[str, Sequence[Belief]],
-    order: Sequence[str],
-    say: Language,
-) -> list[tuple[str, Markup]]:
-    drawn: list[tuple[str, Markup]] = []
-    for index, server in enumerate(order):
-        inside = between(reports.get(server, ()), window.start_ns, window.end_ns)
-        if inside and server in found and len(drawn) < BELIEFS_SHOWN:
-            picture = clock_figures.belief(server, found[server], inside, window, say, index % 8)
-            drawn.append((say("belief_title", server=server), picture))
-    return drawn
-
-
-def _changes(
-    story: Story, stretch: Stretch, say: Language
-) -> list[tuple[int, str, str, str, int]]:  # fmt: skip
-    """Faults and NTP switches of a phase, by time."""
-    faults = [
-        (fault.lab_ns, fault.node, fault.kind, fault.value, fault.lab_ns - fault.asked_ns)
-        for fault in story.faults_in(stretch.name)
-        if fault.kind not in ("ntp-on", "ntp-off")
-    ]
-    switches = [
-        (s.lab_ns, s.node, say(f"ntp_{s.state}"), "", s.lab_ns - s.asked_ns)
-        for s in story.switches
-        if stretch.start_ns <= s.lab_ns <= stretch.end_ns
-    ]
-    return sorted([*faults, *switches])
 
 
 def double_view(double: DoubleBooking, say: Language) -> DoubleView:

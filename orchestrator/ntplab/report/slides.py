@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from ..analysis.results import PhaseResult, Results
 from ..analysis.sweep_results import SweepResults
+from ..analysis.train import is_train
 from ..errors import EvidenceError
 from ..evidence import Evidence, RunDirectory
 from ..paths import REPO_DIR
@@ -55,7 +56,12 @@ class Deck:
 
 def deck_of(run: RunDirectory, cures: RunDirectory | None) -> Deck:
     """Of a sweep, the first point that sold a seat twice is the run that is told. Raises
-    EvidenceError where nothing was judged, or `cures` is no sweep."""
+    EvidenceError where nothing was judged, no seats were sold, or `cures` is no sweep."""
+    if is_train(run.read_manifest()):
+        raise EvidenceError(
+            f"{run.path}: the slides tell of seats, and this run sold train tickets",
+            hint=f"./ntplab report {run.path} tells of it",
+        )
     results = read_results(run)
     sweep = _sweep(cures) if cures else None
     if isinstance(results, Results):

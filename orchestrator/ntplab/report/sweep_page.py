@@ -16,12 +16,12 @@ from .sweep_figures import pictures
 from .topology_figure import topology
 
 
-def sweep_page(run: RunDirectory, results: SweepResults, say: Language) -> str:
+def sweep_page(run: RunDirectory, results: SweepResults, say: Language, linked: bool = True) -> str:
     """The report of a sweep, as HTML."""
     manifest = run.read_manifest()
     described = _described(run, manifest, results.points)
     values = {
-        **common_values(run, manifest.command_line, say),
+        **common_values(run, manifest.command_line, say, linked),
         "title": say("report_of", scenario=results.scenario),
         "manifest": described,
         "description": str(described.scenario.get("description", "")).strip(),

@@ -26,6 +26,9 @@ def topology(manifest: Manifest, say: Language) -> Markup:
         for source in sources:
             if server in places and source in places:
                 parts.append(_link(places[source], places[server], "ntp-link"))
+    for one, other in _neighbors(manifest):
+        if one in places and other in places:
+            parts.append(_between(places[one], places[other]))
     database = next((n.name for n in manifest.nodes if n.kind == "database"), None)
     if database in places:
         for name in manifest.servers:
@@ -36,15 +39,20 @@ def topology(manifest: Manifest, say: Language) -> Markup:
 
 
 def _rows(manifest: Manifest) -> list[list[dict[str, str]]]:
-    """Rows of boxes, no more than `PER_ROW` in each."""
+    """Rows of boxes, no more than `PER_ROW` in each; the office of the trains above its clients."""
     rows: list[list[dict[str, str]]] = []
+    train = _train(manifest)
     for kinds in KINDS:
         nodes = [
             {"name": n.name, "kind": n.kind, "about": _about(manifest, n.name, n.ntp_daemon)}
             for n in manifest.nodes
             if n.kind in kinds
         ]
-        if "buyers" in kinds and nodes and not any(n["kind"] == "buyers" for n in nodes):
+        if train and "server" in kinds:
+            rows.append([node for node in nodes if node["name"] == train["office"]])
+            nodes = [node for node in nodes if node["name"] != train["office"]]
+        lab_only = train is not None or any(n["kind"] == "buyers" for n in nodes)
+        if "buyers" in kinds and nodes and not lab_only:
             nodes.append({"name": "buyers", "kind": "buyers", "about": ""})
         rows += [nodes[i : i + PER_ROW] for i in range(0, len(nodes), PER_ROW)]
     return rows
@@ -67,6 +75,24 @@ def _sources(manifest: Manifest) -> Mapping[str, Sequence[str]]:
     return {name: planned.get(name, everyone) for name in manifest.servers}
 
 
+def _train(manifest: Manifest) -> Mapping[str, Any] | None:
+    """The train system's part of the plan."""
+    plan: Any = manifest.plan if isinstance(manifest.plan, dict) else {}
+    found: Mapping[str, Any] | None = plan.get("train")
+    return found
+
+
+def _neighbors(manifest: Manifest) -> list[tuple[str, str]]:
+    """Who of the train system talks to whom; each pair once, whichever way messages go."""
+    train = _train(manifest) or {}
+    pairs = {
+        tuple(sorted((one, other)))
+        for one, others in train.get("neighbors", {}).items()
+        for other in others
+    }
+    return sorted((one, other) for one, other in pairs)
+
+
 Place = tuple[float, float]
 
 
@@ -85,6 +111,14 @@ def _link(upper: Place, lower: Place, class_: str) -> str:
         "line", x1=upper[0] + BOX_WIDTH / 2, y1=upper[1] + BOX_HEIGHT,
         x2=lower[0] + BOX_WIDTH / 2, y2=lower[1], class_=class_,
     )  # fmt: skip
+
+
+def _between(one: Place, other: Place) -> str:
+    """From the middle of a box to that of another; the boxes are drawn over it."""
+    x, y = BOX_WIDTH / 2, BOX_HEIGHT / 2
+    return element(
+        "line", x1=one[0] + x, y1=one[1] + y, x2=other[0] + x, y2=other[1] + y, class_="app-link"
+    )
 
 
 def _box(node: Mapping[str, str], place: Place) -> list[str]:

@@ -1,5 +1,7 @@
 """The report in English: key -> words, with places for values in braces."""
 
+from .words_train_en import WORDS as TRAIN
+
 WORDS: dict[str, str] = {
     "report_of": "Report: {scenario}",
     "verdict": "Verdict",
@@ -160,9 +162,9 @@ WORDS: dict[str, str] = {
     "again_verify": "Check this run’s checksums, and compute its results again from the evidence:",
     "environment": "Environment",
     "topology": "Topology",
-    "topology_title": "Time servers, booking servers, database, observer and buyers",
-    "topology_note": "Dashed: NTP. Solid: the database. What a clock was set to stands under "
-    "its server’s name.",
+    "topology_title": "Who serves time to whom, and who else talks to whom",
+    "topology_note": "Dashed: NTP. Solid: who else talks to whom. What a clock was set to stands "
+    "under its server’s name.",
     "started": "started",
     "ended": "ended",
     "scenario": "scenario",
@@ -181,6 +183,7 @@ WORDS: dict[str, str] = {
     "yes": "yes",
     "no": "no",
     "raw": "Raw files",
+    "raw_elsewhere": "In the run directory, {folder}:",
     "raw_words": "Beside this file, in the run directory:",
     "footer": "Made by ntplab from the run directory alone. No network, no script: it opens "
     "anywhere.",
@@ -210,4 +213,6 @@ WORDS: dict[str, str] = {
     "order_unknown": "cannot be corrected (truth, belief)",
     "seats_compared": "seats (truth, belief)",
     "bound_exceeded": "reports whose bound was exceeded",
+    "picture": "Picture; it may be scrolled sideways",
 }
+WORDS.update(TRAIN)

@@ -1,5 +1,7 @@
 """The report in French: the same keys as `words_en.py`, the same places for values."""
 
+from .words_train_fr import WORDS as TRAIN
+
 WORDS: dict[str, str] = {
     "report_of": "Rapport : {scenario}",
     "verdict": "Verdict",
@@ -165,8 +167,8 @@ WORDS: dict[str, str] = {
     "preuves :",
     "environment": "Environnement",
     "topology": "Topologie",
-    "topology_title": "Serveurs de temps, serveurs de réservation, base, observateur et acheteurs",
-    "topology_note": "Tireté : NTP. Plein : la base de données. Sous le nom d’un serveur, le "
+    "topology_title": "Qui donne l’heure à qui, et qui d’autre se parle",
+    "topology_note": "Tireté : NTP. Plein : qui d’autre se parle. Sous le nom d’un serveur, le "
     "réglage de son horloge.",
     "started": "début",
     "ended": "fin",
@@ -186,6 +188,7 @@ WORDS: dict[str, str] = {
     "yes": "oui",
     "no": "non",
     "raw": "Fichiers bruts",
+    "raw_elsewhere": "Dans le dossier de l’expérience, {folder} :",
     "raw_words": "À côté de ce fichier, dans le dossier de l’expérience :",
     "footer": "Produit par ntplab à partir du seul dossier de l’expérience. Ni réseau, ni script : "
     "s’ouvre partout.",
@@ -215,4 +218,6 @@ WORDS: dict[str, str] = {
     "order_unknown": "incorrigibles (vérité, croyance)",
     "seats_compared": "sièges (vérité, croyance)",
     "bound_exceeded": "rapports dont la borne a été dépassée",
+    "picture": "Image, à faire défiler de côté si besoin",
 }
+WORDS.update(TRAIN)

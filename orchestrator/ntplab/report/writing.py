@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..analysis import Results, SweepResults
-from ..errors import EvidenceError
+from ..analysis.train import is_train
+from ..errors import EvidenceError, NtplabError
 from ..evidence import RunDirectory
 from ..evidence.checksums import SUMS, update_checksum
 from ..evidence.files import write_atomic
@@ -18,6 +19,7 @@ from ..evidence.journal import POINTS
 from .language import Language, language
 from .page import run_page
 from .sweep_page import sweep_page
+from .train_page import train_page
 
 
 def write_report(run: RunDirectory, lang: str = "en") -> Path:
@@ -26,12 +28,29 @@ def write_report(run: RunDirectory, lang: str = "en") -> Path:
     return keep(run, report_name(lang), render(run, say).encode())
 
 
-def render(run: RunDirectory, say: Language) -> str:
-    """The report as HTML."""
+def try_report(run: RunDirectory) -> str:
+    """At the end of a run: make its report, or say in words why there is none.
+
+    Evidence and results are whole without it, and it can be made at any time: so nothing that
+    goes wrong here, a mistake of ours included, may spoil the run.
+    """
+    try:
+        write_report(run)
+    except Exception as error:
+        # One of an earlier sitting would tell less than what there is now.
+        (run.path / report_name("en")).unlink(missing_ok=True)
+        return error.message if isinstance(error, NtplabError) else repr(error)
+    return ""
+
+
+def render(run: RunDirectory, say: Language, linked: bool = True) -> str:
+    """The report as HTML. `linked`: it will stand in the run directory, and links to its files."""
     results = read_results(run)
     if isinstance(results, SweepResults):
-        return sweep_page(run, results, say)
-    return run_page(run, results, say)
+        return sweep_page(run, results, say, linked)
+    if is_train(run.read_manifest()):
+        return train_page(run, results, say, linked)
+    return run_page(run, results, say, linked)
 
 
 def report_name(lang: str, suffix: str = ".html", kind: str = "report") -> str:

@@ -31,6 +31,7 @@ from ..events import (
     PointFailed,
     PointPrepared,
     PointStarted,
+    ReportFailed,
     RunInterrupted,
     SweepStarted,
 )
@@ -50,7 +51,7 @@ from ..evidence.checksums import SUMS
 from ..labtime import LabClock
 from ..plan import Plan
 from ..provenance import sweep_manifest
-from ..report import write_report
+from ..report import try_report
 from ..run import Heed, in_words, lab_name
 from ..topology import RUN_LABEL
 from .plans import PlannedPoint, left_s
@@ -110,7 +111,7 @@ def _sit(
     with ExitStack() as at_the_end:
         heed = Heed()
         at_the_end.callback(heed.again)
-        at_the_end.callback(lambda: _conclude(directory))
+        at_the_end.callback(lambda: _conclude(directory, clock, listen))
         name, labels = lab_name(request.plan), {RUN_LABEL: directory.run_id}
         logs = _new_logs(directory)
         stage = Stage(driver, name, clock, recorder.emit, recorder.append, logs, labels)
@@ -270,15 +271,15 @@ def _new_logs(directory: RunDirectory) -> Path:
     return logs / f"sitting-{sitting}"
 
 
-def _conclude(directory: RunDirectory) -> None:
-    """The table and the checksums, of whatever there is."""
+def _conclude(directory: RunDirectory, clock: LabClock, listen: Emit) -> None:
+    """The table, the report and the checksums, of whatever there is."""
     manifest = directory.read_manifest()
     finished = read_journal(directory).finished()
     if manifest.sweep and all(point.number in finished for point in manifest.sweep.points):
         ended = datetime.now(UTC).isoformat()
         directory.write_manifest(manifest.model_copy(update={"ended_at": ended}))
     directory.write_text(directory.results.name, judge_sweep(directory, stored).to_json())
-    try:
-        write_report(directory)
-    finally:
-        write_checksums(directory)
+    reason = try_report(directory)
+    write_checksums(directory)
+    if reason:
+        listen(ReportFailed(clock.now_ns(), str(directory.path), reason))

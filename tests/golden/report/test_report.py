@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ntplab.analysis import analyze
+from ntplab.analysis import Results, analyze
 from ntplab.errors import EvidenceError
 from ntplab.evidence import RunDirectory, check_checksums, seal, write_checksums
-from ntplab.report import deck_of, language, slides_html, write_report
+from ntplab.report import deck_of, language, slides_html, write_report, writing
 from ntplab.report.rendering import digest
+from ntplab.run import judge
 from simulated_lab import MS, START_NS, US, Request, S, SimPhase, Simulation, constant, races
 
 HERE = Path(__file__).parent
@@ -203,3 +204,26 @@ def test_a_run_that_was_never_judged_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match="not judged yet") as caught:
         write_report(simulation.run)
     assert "analyze" in caught.value.hint
+
+
+def test_a_report_that_fails_costs_nothing_but_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> str:
+        raise RuntimeError("no pixel left")
+
+    run = made(tmp_path)
+    told: list[str] = []
+    write_report(run)
+    monkeypatch.setattr(writing, "run_page", fails)
+    judge(run, told.append)
+    assert told == ["RuntimeError('no pixel left')"]
+    assert not (run.path / "report.html").exists(), "an earlier one would be of other results"
+    assert check_checksums(run) == []
+    assert Results.model_validate_json(run.results.read_bytes()).verdict == "met"
+
+
+def test_a_report_written_elsewhere_names_raw_files_and_links_to_none(tmp_path: Path) -> None:
+    text = writing.render(made(tmp_path), language("en"), linked=False)
+    assert all(target.startswith("#") for target in Page(text).points_at)
+    assert "<code>results.json</code>" in text
