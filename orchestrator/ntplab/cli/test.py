@@ -53,9 +53,7 @@ def run_tests(
     Installs the tools they need where they are missing; for the lab tests, starts the engine and
     builds the images. What follows -- is passed to pytest.
     """
-    if kind is not None and kind not in KINDS:
-        raise UsageError(f"no tests of kind {kind!r}", hint=f"there are: {', '.join(KINDS)}")
-    chosen = [kind] if kind else list(KINDS)
+    chosen, passed_on = kinds_and_arguments(kind, arguments or [])
     install_tools()
     if "lab" in chosen:
         ready_driver(all_images=True)
@@ -63,8 +61,17 @@ def run_tests(
     # Whoever starts us in the background may have had SIGINT ignored, and programs inherit that:
     # the ones that tests interrupt would not listen.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    command = [sys.executable, "-m", "pytest", *folders, *(arguments or [])]
+    command = [sys.executable, "-m", "pytest", *folders, *passed_on]
     raise typer.Exit(subprocess.run(command, cwd=REPO_DIR, env=_environment()).returncode)
+
+
+def kinds_and_arguments(first: str | None, rest: list[str]) -> tuple[list[str], list[str]]:
+    """What to test, and what pytest is passed: a first word that is an option is pytest's."""
+    if first is not None and first.startswith("-"):
+        return list(KINDS), [first, *rest]
+    if first is not None and first not in KINDS:
+        raise UsageError(f"no tests of kind {first!r}", hint=f"there are: {', '.join(KINDS)}")
+    return [first] if first else list(KINDS), rest
 
 
 def install_tools() -> None:
