@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import select
 import shutil
 import signal
@@ -15,7 +16,6 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 from .exec_stream import STDERR, ExecStream
 
@@ -23,6 +23,7 @@ Resize = Callable[[int, int], None]
 """Told (rows, columns)."""
 
 _CHUNK_BYTES = 65536
+_RETRY_S = 0.5
 
 
 def stdin_fd() -> int | None:
@@ -53,7 +54,7 @@ def join(stream: ExecStream, source: int | None, *, with_tty: bool, resize: Resi
     with contextlib.ExitStack() as stack:
         if with_tty and source is not None:
             stack.enter_context(_raw(source))
-            stack.enter_context(_following_size(resize))
+            stack.enter_context(following_size(resize))
         stack.enter_context(_pumping(stream, source))
         _copy_output(stream, with_tty)
 
@@ -80,18 +81,39 @@ def _raw(fd: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _following_size(resize: Resize) -> Iterator[None]:
-    def tell(_number: int = 0, _frame: FrameType | None = None) -> None:
-        size = shutil.get_terminal_size()
-        with contextlib.suppress(Exception):  # the size of a window is not worth dying for
-            resize(size.lines, size.columns)
+def following_size(resize: Resize) -> Iterator[None]:
+    """Tell `resize` the size of the window, now and whenever it changes; the last size wins.
 
-    before = signal.signal(signal.SIGWINCH, tell)
-    tell()
+    It is told in a thread of its own: the signal's handler interrupts whatever the main thread
+    is at, which is no place for a call of the Engine. A call that fails is made again.
+    """
+    changes: queue.SimpleQueue[bool] = queue.SimpleQueue()  # may be put to by a signal's handler
+    changes.put(True)
+    follower = threading.Thread(target=_tell_sizes, args=(changes, resize), daemon=True)
+    before = signal.signal(signal.SIGWINCH, lambda _number, _frame: changes.put(True))
+    follower.start()
     try:
         yield
     finally:
         signal.signal(signal.SIGWINCH, before)
+        changes.put(False)
+        follower.join(_RETRY_S)  # an Engine that does not answer keeps nobody waiting
+
+
+def _tell_sizes(changes: queue.SimpleQueue[bool], resize: Resize) -> None:
+    told = True
+    while True:
+        try:
+            if not changes.get(timeout=None if told else _RETRY_S):
+                return
+        except queue.Empty:
+            pass  # time to try again
+        size = shutil.get_terminal_size()
+        try:
+            resize(size.lines, size.columns)
+            told = True
+        except Exception:  # the size of a window is not worth dying for
+            told = False
 
 
 @contextlib.contextmanager
