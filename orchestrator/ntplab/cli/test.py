@@ -51,7 +51,8 @@ def run_tests(
 
     Installs the tools they need where they are missing; for the lab tests, starts the engine and
     builds the images. Kinds unit and clock run in parallel, in as many processes as there are
-    processors; lab after them, in a pytest of its own. What follows -- is passed to pytest.
+    processors; the others after them, in a pytest of their own. What follows -- is passed to
+    pytest.
     """
     chosen, passed_on = kinds_and_arguments(kind, arguments or [])
     install_tools()
