@@ -149,6 +149,7 @@ def test_a_wait_ends_when_the_virtual_clock_shows_its_time(
     assert 0.5 * NS_PER_S <= wait.lasted_ns < 0.5 * NS_PER_S + SLACK_NS
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", ["nanosleep", "timerfd", "timer", "cond", "sem"])
 def test_waits_end_within_a_few_milliseconds_of_their_time(
     start: StartWait, live_page: ClockPage, way: str
@@ -163,6 +164,7 @@ def test_waits_end_within_a_few_milliseconds_of_their_time(
     assert statistics.median(late_ns) < 10 * MS_NS
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WALL)
 def test_a_step_forward_ends_a_wait(start: StartWait, live_page: ClockPage, way: str) -> None:
     late_ns = []

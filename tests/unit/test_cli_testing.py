@@ -14,6 +14,7 @@ import pytest
 from ntplab.cli.test import KINDS
 from ntplab.cli.testing import (
     IN_PARALLEL,
+    ONE_BY_ONE,
     Outcome,
     exit_code,
     goes_on,
@@ -65,11 +66,32 @@ except KeyboardInterrupt:
 
 
 def test_the_lab_comes_after_all_that_runs_in_parallel() -> None:
-    parallel, *serial = parts_of(KINDS)
+    parallel, serial = parts_of(KINDS)
     assert parallel == (["unit", "clock"], IN_PARALLEL)
-    assert [kinds for kinds, _ in serial] == [[k for k in KINDS if k not in ("unit", "clock")]]
-    assert parts_of(["clock"]) == [(["clock"], IN_PARALLEL)]
-    assert parts_of(["lab"]) == [(["lab"], ())]
+    assert serial == ([kind for kind in KINDS if kind != "unit"], ONE_BY_ONE)
+    assert parts_of(["unit"]) == [(["unit"], IN_PARALLEL)]
+    assert parts_of(["clock"]) == [(["clock"], IN_PARALLEL), (["clock"], ONE_BY_ONE)]
+    assert parts_of(["lab"]) == [(["lab"], ONE_BY_ONE)]
+
+
+def test_every_test_is_in_one_of_the_two_parts() -> None:
+    every, parallel, serial = (collected(*how) for how in ((), IN_PARALLEL[-2:], ONE_BY_ONE))
+    assert parallel | serial == every
+    assert not parallel & serial
+    assert {test.split("::")[0] for test in serial} > {"tests/clock/test_differential.py"}
+    assert all(test.startswith("tests/clock/") for test in serial)
+
+
+def collected(*options: str) -> set[str]:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, *options, "tests/clock", "tests/golden"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {line for line in done.stdout.splitlines() if "::" in line}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""Runs pytest for `test`: first the kinds that can run side by side, then the others.
+"""Runs pytest for `test`: first what can run side by side, then the rest.
 
-The tests of kinds unit and clock share nothing; those of the clock wait most of their time. The
-lab's measure on the machine that they run on, so they run after those, one after another. Each
-part is a pytest of its own, because a pytest that is interrupted gives its parallel processes ten
-seconds to clear away what they made, which labs may not be done in.
+The tests of kinds unit and clock share nothing; those of the clock wait most of their time. Some
+of them (marked `alone`) and all of the lab's measure on the machine that they run on, so they run
+after those, one after another. Each part is a pytest of its own, because a pytest that is
+interrupted gives its parallel processes ten seconds to clear away what they made, which labs may
+not be done in.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from types import FrameType
 from ..paths import REPO_DIR
 
 SIDE_BY_SIDE = ("unit", "clock")
-# Whoever is done takes over from the others: a test may take a minute, or a millisecond.
-IN_PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
+SOME_ALONE = ("clock",)
+# Whoever is done takes over from the others: a test may take a minute, or a millisecond. What
+# belongs to a part is said in tests/conftest.py.
+IN_PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal", "--part", "parallel")
+ONE_BY_ONE = ("--part", "serial")
 
 # Exit codes of pytest
 PASSED, FAILED, NOTHING_TO_RUN = 0, 1, 5
@@ -42,8 +46,8 @@ def parts_of(kinds: Iterable[str]) -> list[tuple[list[str], tuple[str, ...]]]:
     """The kinds of each pytest to run, and its options."""
     chosen = list(kinds)
     parallel = [kind for kind in chosen if kind in SIDE_BY_SIDE]
-    serial = [kind for kind in chosen if kind not in SIDE_BY_SIDE]
-    return [(part, how) for part, how in ((parallel, IN_PARALLEL), (serial, ())) if part]
+    serial = [kind for kind in chosen if kind not in SIDE_BY_SIDE or kind in SOME_ALONE]
+    return [(part, how) for part, how in ((parallel, IN_PARALLEL), (serial, ONE_BY_ONE)) if part]
 
 
 def run_pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> Outcome:
