@@ -169,7 +169,7 @@ def failure(kind: str) -> BaseException:
     return errors[kind]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.integers(1, 40), FAILURES, max_size=5))
 def test_whatever_stops_it_every_point_is_finished_and_none_twice(fails: dict[int, str]) -> None:
     world = World({at: failure(kind) for at, kind in fails.items()})

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import subprocess
-import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +14,7 @@ from ..paths import REPO_DIR
 from ..setup.host import Host, install
 from .loading import ready_driver
 from .output import out
+from .testing import Outcome, exit_code, goes_on, parts_of, run_pytest, summary
 
 KINDS = {
     "unit": ("tests/unit", "tests/golden"),
@@ -51,18 +50,27 @@ def run_tests(
     """Run the tests, all or those of one kind.
 
     Installs the tools they need where they are missing; for the lab tests, starts the engine and
-    builds the images. What follows -- is passed to pytest.
+    builds the images. Kinds unit and clock run in parallel, in as many processes as there are
+    processors; the others after them, in a pytest of their own. What follows -- is passed to
+    pytest.
     """
     chosen, passed_on = kinds_and_arguments(kind, arguments or [])
     install_tools()
     if "lab" in chosen:
         ready_driver(all_images=True)
-    folders = [folder for name in chosen for folder in KINDS[name] if (REPO_DIR / folder).is_dir()]
     # Whoever starts us in the background may have had SIGINT ignored, and programs inherit that:
     # the ones that tests interrupt would not listen.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    command = [sys.executable, "-m", "pytest", *folders, *passed_on]
-    raise typer.Exit(subprocess.run(command, cwd=REPO_DIR, env=_environment()).returncode)
+    outcomes: list[Outcome] = []
+    for kinds, how in parts_of(chosen):
+        folders = [folder for name in kinds for folder in KINDS[name]]
+        there = [folder for folder in folders if (REPO_DIR / folder).is_dir()]
+        outcomes.append(run_pytest([*there, *how, *passed_on], _environment()))
+        if not goes_on(outcomes[-1]):
+            break
+    if len(outcomes) > 1:
+        out.say(summary(outcomes))
+    raise typer.Exit(exit_code(outcomes))
 
 
 def kinds_and_arguments(first: str | None, rest: list[str]) -> tuple[list[str], list[str]]:
