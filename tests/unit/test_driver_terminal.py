@@ -28,8 +28,9 @@ class Engine:
 
 
 @pytest.mark.parametrize("failures", [0, 2])
+@pytest.mark.parametrize("signaled", [True, False])
 def test_every_size_of_the_window_is_told_until_the_engine_takes_it(
-    monkeypatch: pytest.MonkeyPatch, failures: int
+    monkeypatch: pytest.MonkeyPatch, failures: int, signaled: bool
 ) -> None:
     size = os.terminal_size((97, 31))
     monkeypatch.setattr("shutil.get_terminal_size", lambda: size)
@@ -39,6 +40,7 @@ def test_every_size_of_the_window_is_told_until_the_engine_takes_it(
         assert engine.told.get(timeout=WITHIN_S) == (31, 97)
         size = os.terminal_size((123, 40))
         engine.failures = failures
-        os.kill(os.getpid(), signal.SIGWINCH)
+        if signaled:
+            os.kill(os.getpid(), signal.SIGWINCH)
         assert engine.told.get(timeout=WITHIN_S) == (40, 123)
     assert signal.getsignal(signal.SIGWINCH) == before

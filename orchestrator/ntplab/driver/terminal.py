@@ -23,7 +23,7 @@ Resize = Callable[[int, int], None]
 """Told (rows, columns)."""
 
 _CHUNK_BYTES = 65536
-_RETRY_S = 0.5
+_LOOK_EVERY_S = 0.5
 
 
 def stdin_fd() -> int | None:
@@ -87,33 +87,32 @@ def following_size(resize: Resize) -> Iterator[None]:
     It is told in a thread of its own: the signal's handler interrupts whatever the main thread
     is at, which is no place for a call of the Engine. A call that fails is made again.
     """
-    changes: queue.SimpleQueue[bool] = queue.SimpleQueue()  # may be put to by a signal's handler
-    changes.put(True)
-    follower = threading.Thread(target=_tell_sizes, args=(changes, resize), daemon=True)
-    before = signal.signal(signal.SIGWINCH, lambda _number, _frame: changes.put(True))
+    looks: queue.SimpleQueue[bool] = queue.SimpleQueue()  # may be put to by a signal's handler
+    looks.put(True)
+    follower = threading.Thread(target=_tell_sizes, args=(looks, resize), daemon=True)
+    before = signal.signal(signal.SIGWINCH, lambda _number, _frame: looks.put(True))
     follower.start()
     try:
         yield
     finally:
         signal.signal(signal.SIGWINCH, before)
-        changes.put(False)
-        follower.join(_RETRY_S)  # an Engine that does not answer keeps nobody waiting
+        looks.put(False)
+        follower.join(_LOOK_EVERY_S)  # an Engine that does not answer keeps nobody waiting
 
 
-def _tell_sizes(changes: queue.SimpleQueue[bool], resize: Resize) -> None:
-    told = True
+def _tell_sizes(looks: queue.SimpleQueue[bool], resize: Resize) -> None:
+    """Look at the window when its signal comes, and now and then: whoever started us may have
+    blocked that signal."""
+    told = None
     while True:
-        try:
-            if not changes.get(timeout=None if told else _RETRY_S):
+        with contextlib.suppress(queue.Empty):
+            if not looks.get(timeout=_LOOK_EVERY_S):
                 return
-        except queue.Empty:
-            pass  # time to try again
         size = shutil.get_terminal_size()
-        try:
-            resize(size.lines, size.columns)
-            told = True
-        except Exception:  # the size of a window is not worth dying for
-            told = False
+        if size != told:
+            with contextlib.suppress(Exception):  # the size of a window is not worth dying for
+                resize(size.lines, size.columns)
+                told = size
 
 
 @contextlib.contextmanager
