@@ -156,11 +156,15 @@ def own_mounts() -> bool:
 
 @pytest.mark.skipif(not own_mounts(), reason="mounting a small disk needs a mount namespace")
 def test_a_full_disk_ends_a_run_clearly_and_what_was_collected_is_valid(cli: Cli) -> None:
-    """The run directory lies on a disk of its own, too small for the evidence."""
-    script = (
-        'mount -t tmpfs -o size=160k tmpfs "$1" && cd "$1" || exit 99; shift; '
-        '"$@" >../said 2>&1; echo $? >../code; cp -R out ..'
-    )
+    """The run directory lies on a disk of its own, which somebody fills while clocks are watched."""
+    script = """
+        mount -t tmpfs -o size=8m tmpfs "$1" && cd "$1" || exit 99; shift
+        "$@" >../said 2>&1 & run=$!
+        until grep -qs phase.measuring out/events.jsonl && grep -qs lyon out/evidence/clock.jsonl
+        do kill -0 $run || exit 98; sleep 0.1; done
+        cat /dev/zero >filler
+        wait $run; echo $? >../code; cp -R out ..
+    """
     disk = cli.cwd / "disk"
     disk.mkdir()
     argv = [*COMMAND, "run", str(SCENARIOS / "brief.yaml"), "--out", "out"]
