@@ -161,7 +161,9 @@ def interactive(*argv: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPO / "orchestrator"), "TERM": "xterm-test"}
+    """COLUMNS as some shells export it: what a window's size is, its terminal says."""
+    ours = {"PYTHONPATH": str(REPO / "orchestrator"), "TERM": "xterm-test", "COLUMNS": "100"}
+    return os.environ | ours
 
 
 def test_interactive_exec_joins_pipes(driver: DockerDriver) -> None:

@@ -156,7 +156,7 @@ def own_mounts() -> bool:
 
 @pytest.mark.skipif(not own_mounts(), reason="mounting a small disk needs a mount namespace")
 def test_a_full_disk_ends_a_run_clearly_and_what_was_collected_is_valid(cli: Cli) -> None:
-    """The run directory lies on a disk of its own, which somebody fills while clocks are watched."""
+    """The run directory lies on a disk of its own that gets full while clocks are watched."""
     script = """
         mount -t tmpfs -o size=8m tmpfs "$1" && cd "$1" || exit 99; shift
         "$@" >../said 2>&1 & run=$!

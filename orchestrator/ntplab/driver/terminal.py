@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import select
-import shutil
 import signal
 import sys
 import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from .exec_stream import STDERR, ExecStream
 
@@ -23,7 +22,6 @@ Resize = Callable[[int, int], None]
 """Told (rows, columns)."""
 
 _CHUNK_BYTES = 65536
-_LOOK_EVERY_S = 0.5
 
 
 def stdin_fd() -> int | None:
@@ -54,7 +52,7 @@ def join(stream: ExecStream, source: int | None, *, with_tty: bool, resize: Resi
     with contextlib.ExitStack() as stack:
         if with_tty and source is not None:
             stack.enter_context(_raw(source))
-            stack.enter_context(following_size(resize))
+            stack.enter_context(_following_size(source, resize))
         stack.enter_context(_pumping(stream, source))
         _copy_output(stream, with_tty)
 
@@ -81,38 +79,18 @@ def _raw(fd: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def following_size(resize: Resize) -> Iterator[None]:
-    """Tell `resize` the size of the window, now and whenever it changes; the last size wins.
+def _following_size(window: int, resize: Resize) -> Iterator[None]:
+    def tell(_number: int = 0, _frame: FrameType | None = None) -> None:
+        with contextlib.suppress(Exception):  # the size of a window is not worth dying for
+            size = os.get_terminal_size(window)  # whatever COLUMNS and LINES say
+            resize(size.lines, size.columns)
 
-    It is told in a thread of its own: the signal's handler interrupts whatever the main thread
-    is at, which is no place for a call of the Engine. A call that fails is made again.
-    """
-    looks: queue.SimpleQueue[bool] = queue.SimpleQueue()  # may be put to by a signal's handler
-    looks.put(True)
-    follower = threading.Thread(target=_tell_sizes, args=(looks, resize), daemon=True)
-    before = signal.signal(signal.SIGWINCH, lambda _number, _frame: looks.put(True))
-    follower.start()
+    before = signal.signal(signal.SIGWINCH, tell)
+    tell()
     try:
         yield
     finally:
         signal.signal(signal.SIGWINCH, before)
-        looks.put(False)
-        follower.join(_LOOK_EVERY_S)  # an Engine that does not answer keeps nobody waiting
-
-
-def _tell_sizes(looks: queue.SimpleQueue[bool], resize: Resize) -> None:
-    """Look at the window when its signal comes, and now and then: whoever started us may have
-    blocked that signal."""
-    told = None
-    while True:
-        with contextlib.suppress(queue.Empty):
-            if not looks.get(timeout=_LOOK_EVERY_S):
-                return
-        size = shutil.get_terminal_size()
-        if size != told:
-            with contextlib.suppress(Exception):  # the size of a window is not worth dying for
-                resize(size.lines, size.columns)
-                told = size
 
 
 @contextlib.contextmanager
