@@ -91,6 +91,22 @@ def test_the_outcome_does_not_enter_the_prediction() -> None:
         assert offer_of(claim) == offer_of(replace(claim, holds_receipt=False, receipt_id=None))
 
 
+def test_a_wait_that_came_out_longer_counts_and_a_shorter_one_does_not() -> None:
+    def sold_twice(waited_ns: int) -> float:
+        first, second = race(1, 2 * S, True)
+        found = tally([[replace(first, decided_ns=T_NS + waited_ns), second]]).result()
+        assert found is not None
+        return found.expected
+
+    # The second claim comes after 2 s and takes 5 ms to the server of the first.
+    assert sold_twice(S + 900 * MS) == 1
+    assert sold_twice(2 * S + 10 * MS) == 0
+    late, early = race(2, S - 50 * MS, True)  # within the wait of 1 s: must not be sold twice
+    hasty = tally([[replace(late, decided_ns=T_NS + S // 2), early]]).result()
+    assert hasty is not None
+    assert (hasty.expected, hasty.surprises, hasty.disagreements) == (0, 1, 1)
+
+
 def test_seats_whose_clocks_were_not_sampled_are_left_out_and_counted() -> None:
     races = [race(1, S, True), race(2, 60 * S, True)]
     found = tally(races).result()

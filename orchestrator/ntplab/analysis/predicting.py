@@ -1,7 +1,8 @@
 """Theory beside measurement: how many seats theory says are sold twice, and how many were.
 
-The prediction is made from measured clock errors, measured replication delays and the arrivals
-that there really were (`theory.py`); who was told what does not enter it. So it says more than the
+The prediction is made from measured clock errors, measured replication delays, waits that came out
+longer than they should, and the arrivals that there really were (`theory.py`); who was told what
+does not enter it. So it says more than the
 explanations do: those ask of the seats that were sold twice whether the condition held, this asks
 of every contested seat whether it held, and so also of those on which nothing happened.
 
@@ -177,11 +178,13 @@ def offer_of(claim: Claim) -> Offer:
     if confirm_ns is None and delay_ns is not None:
         confirm_ns = claim.time_ns + delay_ns
     bounds = (claim.bound_ns, claim.peers_bound_ns)
+    decided_ns = claim.decided_ns
     return Offer(
         buyer=claim.buyer,
         server=claim.server,
         at_ns=claim.time_ns,
         confirm_ns=confirm_ns,
         wait_ns=sum(bound_ns for bound_ns in bounds if bound_ns is not None),
+        waited_ns=None if decided_ns is None else decided_ns - claim.time_ns,
         reached_ns=claim.received_ns,
     )
