@@ -78,6 +78,9 @@ class FakeStage:
         self.world.step()
         return Changes()
 
+    def tidy(self) -> None:
+        self.world.step()
+
     def clear(self) -> None:
         self.world.cleared += 1
 

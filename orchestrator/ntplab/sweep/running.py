@@ -206,6 +206,7 @@ class _Sitting:
             play(point, self.stage, self.recorder)
         finally:
             self.recorder.end()
+        self.stage.tidy()
         results = judge_point(folder)
         seconds = time.monotonic() - begun
         overhead_s = seconds - self.recorder.measured.seconds
