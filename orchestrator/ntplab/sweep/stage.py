@@ -1,8 +1,10 @@
 """The lab that a sweep runs in: made once, then changed from point to point as little as may be.
 
 Between two points everything that the first may have left behind is put back: daemons and
-networks as a fresh lab has them, data gone, clocks where the plan begins. `changes.py` says what
-else has to be done.
+networks as a fresh lab has them, data gone, clocks where the plan begins. No NTP daemon needs a new
+container for that: none keeps on disk what it learned (no drift file, or one that its service
+removes at every start), and what it left on the clock page goes with the clock. `changes.py` says
+what else has to be done.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from ..buyers import Buyers
 from ..collect.databases import DATABASE_NODE, empty_databases
 from ..collect.files import collect_logs
 from ..collect.samples import Append
-from ..daemons import CHRONY
 from ..driver.base import Driver
 from ..errors import FaultError, NodeError
 from ..events import Emit, LabStep
@@ -134,11 +135,7 @@ class Stage:
         """Nodes that a point left dead, or in which it ran who knows what."""
         self.lab.check_alive()
         ran = {f.node for phase in plan.phases for f in phase.faults if f.kind == "exec"}
-        return set(self.lab.dead) | ran | (self._remembering(plan) if uses_ntp(plan) else set())
-
-    def _remembering(self, plan: Plan) -> set[str]:
-        """Nodes whose NTP daemon keeps on disk what it learned; our chronyd has no drift file."""
-        return {server.name for server in plan.servers if server.daemon != CHRONY.name}
+        return set(self.lab.dead) | ran
 
     def _change(self, plan: Plan, changes: Changes, wanted: Rendered) -> None:
         assert self._plan is not None
