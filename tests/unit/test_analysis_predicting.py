@@ -16,13 +16,13 @@ T_NS = 1000 * S
 SLOW_NS = -5 * S
 
 
-def world(**params: int) -> World:
+def world(holders: bool = False, **params: int) -> World:
     times = range(T_NS - 10 * S, T_NS + 10 * S, S // 20)
     clocks = {
         name: ClockSeries(array("q", times), array("q", [theta_ns] * len(times)))
         for name, theta_ns in (("paris", 0), ("lyon", SLOW_NS))
     }
-    return World(clocks, frozenset(clocks), 1_000, True, params)
+    return World(clocks, frozenset(clocks if holders else ()), 1_000, True, params)
 
 
 def race(seat: int, gap_ns: int, twice: bool) -> list[Claim]:
@@ -79,6 +79,14 @@ def test_a_measured_delay_makes_it_certain() -> None:
     found = tally([[first, late]], [10 * MS]).result()
     assert found is not None
     assert found.expected == 1.0
+
+
+def test_a_message_that_never_came_is_no_unknown_delay() -> None:
+    claims = race(1, S - 50 * MS, True)  # within the wait of 1 s: news of 5 ms would be in time
+    lists = Tally("timestamp-order", world(holders=True, stability_ns=S), [5 * MS])
+    found = lists.add_all([claims]).result()
+    assert found is not None
+    assert (found.expected, found.surprises) == (1, 0)
 
 
 def test_the_outcome_does_not_enter_the_prediction() -> None:
