@@ -15,7 +15,7 @@ from .kit import COMMAND, REPO, SCENARIOS, Cli, environment, events, labelled, w
 
 SHIPPED = REPO / "playbooks" / "scenarios" / "how-good-must-ntp-be.yaml"
 SWEPT = str(SCENARIOS / "swept.yaml")
-LATE_S = 180
+LATE_S = 600
 
 
 def journal(directory: Path) -> list[dict[str, Any]]:
