@@ -6,7 +6,7 @@ Not a stage of a run: it uses labs from outside, as the command line does.
 - measuring.py: what every benchmark is given: an engine, somewhere to write, somebody to tell
 - labs.py, samples.py: a lab for a benchmark, the clocks of one
 - reading.py, database.py, discipline.py: the benchmarks of the virtual clock
-- bring_up.py, convergence.py, throughput.py, demo.py: those of the whole lab
+- bring_up.py, convergence.py, throughput.py, demo.py, sweeping.py: those of the whole lab
 - clockpages.py, python_time.py: clock pages of reading.py, and a program that reads them
 - generator.py: the load of throughput.py, run inside a container
 - catalog.py: all of them by name, and running the chosen ones

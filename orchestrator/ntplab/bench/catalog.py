@@ -15,6 +15,7 @@ from . import (
     judging,
     model_checking,
     reading,
+    sweeping,
     throughput,
 )
 from .figures import Outcome, Skipped
@@ -44,6 +45,7 @@ GROUPS = (
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
+    Group(sweeping.ABOUT, sweeping.measure),
     Group(judging.ABOUT, judging.measure),
 )
 BENCHMARKS: Mapping[str, str] = {
