@@ -16,7 +16,7 @@ from .envelope import Envelope
 from .errors import DamagedError, StoreError
 from .messages import KIND_OF
 from .node import Node, Result, Settings
-from .office import Rules
+from .office_state import Rules
 from .plain import plain
 from .reading import Reading
 from .snapshot import Snapshot, document, read_document

@@ -9,7 +9,7 @@ from typing import Any
 from .channel import Link
 from .client import Outcome
 from .node import Node, Seen
-from .office import Sale
+from .office_state import Sale
 from .plain import restore
 from .ticket import Ticket
 
