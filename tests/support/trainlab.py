@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,8 @@ class TrainDriver(FakeDriver):
         self.deaf: set[str] = set()
         self.stubborn: set[str] = set()
         self.unborn: set[str] = set()
+        self._ended: Counter[str] = Counter()
+        """How many lives of each node are over."""
         self._air: deque[tuple[str, str]] = deque()
         self._turn = threading.RLock()
         self._said = threading.Condition(self._turn)
@@ -97,6 +99,7 @@ class TrainDriver(FakeDriver):
     def die(self, lab: str, node: str, exit_code: int = 137, last_words: str = "") -> None:
         super().die(lab, node, exit_code, last_words)
         with self._turn:
+            self._ended[node] += 1
             if node in self.train:
                 self.train.pop(node).close()
             self._said.notify_all()
@@ -115,11 +118,11 @@ class TrainDriver(FakeDriver):
         if not follow:
             yield from super().logs(lab, node, tail=tail)
             return
-        container, given = self._found(lab, node), 0
+        container, given, ended = self._found(lab, node), 0, self._ended[node]
         while True:
             with self._turn:
                 while given == len(container.log):
-                    if container.status != "running" or (lab, node) not in self.nodes:
+                    if self._ended[node] > ended or (lab, node) not in self.nodes:
                         return
                     self._said.wait(0.5)
                 fresh, given = container.log[given:], len(container.log)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,8 +115,18 @@ def test_the_office_gets_its_tickets_once_and_every_link_is_bent(bench: Bench) -
         }
 
 
-def test_a_node_that_never_says_that_it_runs_is_named_with_its_last_words(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+def test_a_node_that_dies_at_its_start_is_named_soon_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, waits = Bench(tmp_path), itertools.count()
+    monkeypatch.setattr(nodes, "READY_WITHIN_S", math.inf)
+    wait = bench.nodes.feed.wait
+
+    def impatient(timeout_s: float) -> None:
+        assert next(waits) < 500, "nobody looked for the dead"
+        wait(timeout_s)
+
+    monkeypatch.setattr(bench.nodes.feed, "wait", impatient)
     bench.driver.unborn.add("c2")
 
     def dying(lab: str, node: str) -> None:
@@ -139,7 +151,9 @@ def test_what_a_node_refuses_or_does_not_answer_is_an_error(bench: Bench) -> Non
     with pytest.raises(FaultError, match="there is no snapshot to load"):
         bench.nodes.snapshot(snapshot("load"))
     bench.ask("office", "snapshot-take")
-    with pytest.raises(FaultError, match="office refuses `snapshot-take`: snapshot 1 is still"):
+    with pytest.raises(
+        FaultError, match="office refuses `snapshot-take`: snapshot 1 is not whole yet"
+    ):
         bench.nodes.snapshot(snapshot("take"))
     bench.driver.deaf.add("office")
     with pytest.raises(FaultError, match="office does not answer") as raised:
