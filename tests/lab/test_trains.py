@@ -73,7 +73,8 @@ def test_a_ticket_s_life_by_hand(trains: Trains) -> None:
     assert [t["ticket_id"] for t in trains.answer("tickets", "c1")] == [1]
     wait_for("the receipt", lambda: trains.state(1) == "deleted")
     assert trains.answer("request", "c1")["outcome"] == "owned"
-    assert "refuses" in trains("update", "1", "--price", "1.00", exit_code=1)
+    said = trains("update", "1", "--price", "1.00", exit_code=1)
+    assert "office refuses: ticket 1 is sold to c1: only an available one can be changed" in said
 
 
 def test_an_offer_that_is_refused_is_for_sale_again(trains: Trains) -> None:
@@ -106,6 +107,24 @@ def test_links_are_bent_and_mended(trains: Trains) -> None:
     assert [(n["delay_max_ns"], n["loss"]) for n in bent.values()] == [(20_000_000, 0.25)]
     mended = trains.json("link", "all")["links"]
     assert all(n["loss"] == 0 for links in mended.values() for n in links.values())
+
+
+def test_a_node_is_killed_cut_off_and_back(trains: Trains) -> None:
+    trains("kill", "c1")
+    assert "c1 is not running" in trains("tickets", "c1", exit_code=5)
+    assert "c1 is not running" in trains("kill", "c1", exit_code=2)
+    shown = trains("status").splitlines()
+    assert [line.split()[:3] for line in shown if line.startswith("c1")] == [
+        ["c1", "not", "running"]
+    ]
+    trains("restart", "c1")
+    trains("partition", "c1")
+    trains("reserve", "c1")
+    assert trains.answer("request", "c1")["stage"] == "requesting"
+    trains("heal", "c1")
+    wait_for("an offer for c1", lambda: trains.answer("request", "c1")["stage"] == "offered")
+    told = trains.json("status")["nodes"]
+    assert (told["c1"]["incarnation"], told["c2"]["incarnation"]) == (2, 1)
 
 
 def test_a_snapshot_is_taken_shown_and_loaded(trains: Trains) -> None:

@@ -39,8 +39,8 @@ def _reserve(asker: Asker, arguments: argparse.Namespace) -> int:
 
 def _decide(verb: str) -> Verb:
     def run(asker: Asker, arguments: argparse.Namespace) -> int:
-        asker(verb)
         number = asker("request")["request"]
+        asker(verb)
         return _follow(asker, number, arguments.wait, ("idle",))
 
     return run

@@ -10,15 +10,22 @@ from typing import Any
 from . import tables
 from .asker import Asker, add_verb, on_ticket
 from .errors import UsageError
+from .office_state import State
 from .options import typed
 from .quantities import departure_ns, price_cents
 from .ticket import BadValueError
+
+OWNED = "owned"
+STATES = (*(state.value for state in State), OWNED)
+"""of the office's tickets; those of a client are owned"""
 
 
 def add(verbs: Any) -> None:
     """Their command lines."""
     parser = add_verb(verbs, "tickets", _tickets, "the office's tickets, or those a client owns")
-    parser.add_argument("--state", metavar="STATE", help="only those in that state")
+    parser.add_argument(
+        "--state", choices=STATES, metavar="STATE", help=f"only those: {', '.join(STATES)}"
+    )
     parser = add_verb(verbs, "create", _create, "the office: new tickets")
     _add_journey(parser, required=True)
     parser.add_argument("--seats", type=int, default=1, metavar="N", help="how many (1)")
@@ -124,6 +131,6 @@ def _export(asker: Asker, arguments: argparse.Namespace) -> int:
 def _tickets(asker: Asker, arguments: argparse.Namespace) -> int:
     found = asker("tickets")
     if arguments.state is not None:
-        found = [sale for sale in found if sale.get("state", "owned") == arguments.state]
+        found = [sale for sale in found if sale.get("state", OWNED) == arguments.state]
     asker.show(found, tables.tickets)
     return 0

@@ -8,6 +8,13 @@ from .facts import Fact
 from .office_state import Office, Rules, Sale, State, Step, back_on_sale, with_sales
 from .ticket import BadValueError, Ticket
 
+_IN_WORDS = {
+    State.HELD: "held for {}",
+    State.TRANSFERRED: "on its way to {}",
+    State.DELETED: "sold to {}",
+    State.REMOVED: "off sale already",
+}
+
 
 def create(
     rules: Rules, office: Office, *, departure_ns: int, zone: str, origin: str, destination: str,
@@ -55,6 +62,7 @@ def _only_available(office: Office, ticket_id: int, verb: str) -> Sale:
         raise BadValueError(f"ticket {ticket_id}: there is none to {verb}")
     if sale.state is not State.AVAILABLE:
         raise BadValueError(
-            f"ticket {ticket_id} is {sale.state.value}: only an available one can be {verb}d"
+            f"ticket {ticket_id} is {_IN_WORDS[sale.state].format(sale.client)}: only an available "
+            f"one can be {verb}d"
         )
     return sale

@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from . import train_link, train_load, train_requests, train_snapshot, train_tickets
+from . import train_faults, train_link, train_load, train_requests, train_snapshot, train_tickets
 from .options import Json, LabName
 from .output import out
 from .train_asking import answer, ask_all, train_lab
+
+NOT_RUNNING = ("not running", "?", "?", "?", "?", "?", "?")
 
 app = typer.Typer(help="Use a running train system by hand.")
 
@@ -31,13 +33,14 @@ def status(
     if node is not None:
         answer(here, here.node(node), ["status"], as_json=json)
         return
-    found = ask_all(here, here.nodes, ["status"])
+    running = [name for name in here.nodes if here.is_running(name)]
+    found = ask_all(here, running, ["status"])
     if json:
         out.json({"schema": 1, "lab": here.name, "office": here.office, "nodes": found})
         return
     out.table(
         ["node", "role", "tickets", "request", "lamport", "epoch", "life", "generation"],
-        [_row(name, told) for name, told in found.items()],
+        [_row(name, found[name]) if name in found else (name, *NOT_RUNNING) for name in here.nodes],
     )
 
 
@@ -56,5 +59,6 @@ def _row(name: str, told: dict[str, Any]) -> tuple[str, ...]:
 for verbs in (train_tickets, train_requests):
     app.registered_commands += verbs.app.registered_commands
 app.add_typer(train_snapshot.app, name="snapshot")
-app.registered_commands += train_link.app.registered_commands
+for verbs in (train_link, train_faults):
+    app.registered_commands += verbs.app.registered_commands
 app.add_typer(train_load.app, name="load")

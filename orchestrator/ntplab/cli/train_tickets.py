@@ -25,7 +25,10 @@ def tickets(
     ] = None,
     state: Annotated[
         str | None,
-        typer.Option(metavar="STATE", help="available, held, transferred, deleted, removed."),
+        typer.Option(
+            metavar="STATE",
+            help="Only those: available, held, transferred, deleted (sold), removed.",
+        ),
     ] = None,
     lab: LabName = None,
     json: Json = False,
