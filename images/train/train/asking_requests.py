@@ -39,9 +39,7 @@ def _reserve(asker: Asker, arguments: argparse.Namespace) -> int:
 
 def _decide(verb: str) -> Verb:
     def run(asker: Asker, arguments: argparse.Namespace) -> int:
-        number = asker("request")["request"]
-        asker(verb)
-        return _follow(asker, number, arguments.wait, ("idle",))
+        return _follow(asker, asker(verb), arguments.wait, ("idle",))
 
     return run
 

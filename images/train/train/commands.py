@@ -66,9 +66,11 @@ def reserve(turn: Turn, wish: Wish) -> int:
     return _client(turn).request
 
 
-def decide(turn: Turn, accept: bool) -> None:
-    """The user's word on the offer that waits for it."""
+def decide(turn: Turn, accept: bool) -> int:
+    """The user's word on the offer that waits for it; returns the number of its request."""
+    number = _client(turn).request
     turn.client_step(client_rules.decide(_client(turn), accept))
+    return number
 
 
 def take_snapshot(turn: Turn) -> int | None:
