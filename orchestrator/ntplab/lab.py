@@ -147,9 +147,16 @@ class Lab:
 
     def _ready_train(self, train: TrainNodes) -> None:
         """Every node has said that it runs; then the office gets its tickets."""
-        late = train.wait_started(self.dead)
-        if dead := self.check_alive():
-            raise dead[0]
+        errors: list[NodeError] = []
+
+        def look() -> set[str]:
+            errors.extend(self.check_alive())
+            return self.dead
+
+        late = train.wait_started(look)
+        look()
+        if errors:
+            raise errors[0]
         if late is not None:
             tail = self.driver.log_tail(self.name, late)
             raise NodeError(f"{late} did not start", log_tail=tail)

@@ -23,7 +23,7 @@ from .customers import Load
 from .host import Host
 from .link import Impairment
 from .listening import Connections
-from .office import State
+from .office_state import State
 from .plain import plain, restore
 from .snapshot import document
 from .ticket import BadValueError, Ticket, Wish
