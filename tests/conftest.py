@@ -7,35 +7,40 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.workermanage import NodeManager
 
 settings.register_profile("ntplab", deadline=None)
 settings.load_profile("ntplab")
 
 TESTS = Path(__file__).parent
-PARALLEL = [TESTS / folder for folder in ("unit", "golden", "clock")]
+PART_OF_FOLDER = {"unit": "parallel", "golden": "parallel", "clock": "parallel", "lab": "labs"}
 OUTCOMES = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     what = "write the numbers of tests by outcome to this file, and which failed"
     parser.addoption("--tally", type=Path, metavar="FILE", help=what)
-    what = "only the tests that may run beside each other, or only the others"
-    parser.addoption("--part", choices=("parallel", "serial"), help=what)
+    what = "only the tests of one part of those that `./ntplab test` runs one after another"
+    parser.addoption("--part", choices=(*set(PART_OF_FOLDER.values()), "alone"), help=what)
+
+
+# A lab takes longer to clear away than pytest-xdist gives its interrupted processes.
+NodeManager.EXIT_TIMEOUT = 120
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The two parts in which `./ntplab test` runs."""
+    """One part of those in which `./ntplab test` runs."""
     part = config.getoption("--part")
     if part:
-        left_out = [item for item in items if may_share(item) != (part == "parallel")]
-        items[:] = [item for item in items if may_share(item) == (part == "parallel")]
+        left_out = [item for item in items if part_of(item) != part]
+        items[:] = [item for item in items if part_of(item) == part]
         config.hook.pytest_deselected(items=left_out)
 
 
-def may_share(item: pytest.Item) -> bool:
-    """Whether the machine may be busy with other tests meanwhile."""
-    here = any(folder in item.path.parents for folder in PARALLEL)
-    return here and item.get_closest_marker("alone") is None
+def part_of(item: pytest.Item) -> str:
+    if item.get_closest_marker("alone"):
+        return "alone"
+    return PART_OF_FOLDER.get(item.path.relative_to(TESTS).parts[0], "alone")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,8 +13,7 @@ import pytest
 
 from ntplab.cli.test import KINDS
 from ntplab.cli.testing import (
-    IN_PARALLEL,
-    ONE_BY_ONE,
+    PARTS,
     Outcome,
     exit_code,
     goes_on,
@@ -66,26 +65,28 @@ except KeyboardInterrupt:
 
 
 def test_the_lab_comes_after_all_that_runs_in_parallel() -> None:
-    parallel, serial = parts_of(KINDS)
-    assert parallel == (["unit", "clock"], IN_PARALLEL)
-    assert serial == ([kind for kind in KINDS if kind != "unit"], ONE_BY_ONE)
-    assert parts_of(["unit"]) == [(["unit"], IN_PARALLEL)]
-    assert parts_of(["clock"]) == [(["clock"], IN_PARALLEL), (["clock"], ONE_BY_ONE)]
-    assert parts_of(["lab"]) == [(["lab"], ONE_BY_ONE)]
+    assert [(kinds, how[-1]) for kinds, how in parts_of(KINDS)] == [
+        (["unit", "clock"], "parallel"), (["lab"], "labs"), (["clock", "lab"], "alone")
+    ]  # fmt: skip
+    assert [(kinds, how[-1]) for kinds, how in parts_of(["clock"])] == [
+        (["clock"], "parallel"), (["clock"], "alone")
+    ]  # fmt: skip
 
 
-def test_every_test_is_in_one_of_the_two_parts() -> None:
-    every, parallel, serial = (collected(*how) for how in ((), IN_PARALLEL[-2:], ONE_BY_ONE))
-    assert parallel | serial == every
-    assert not parallel & serial
-    assert {test.split("::")[0] for test in serial} > {"tests/clock/test_differential.py"}
-    assert all(test.startswith("tests/clock/") for test in serial)
+def test_every_test_is_in_one_of_the_parts() -> None:
+    every = collected()
+    parts = {name: collected("--part", name) for name in PARTS}
+    assert sorted(test for part in parts.values() for test in part) == sorted(every)
+    files = {name: {test.split("::")[0] for test in part} for name, part in parts.items()}
+    assert {file.split("/")[1] for file in files["parallel"]} == {"clock", "golden"}
+    assert {file.split("/")[1] for file in files["labs"]} == {"lab"}
+    assert files["alone"] > {"tests/clock/test_differential.py", "tests/lab/test_bench_clock.py"}
 
 
 def collected(*options: str) -> set[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *options, "tests/clock", "tests/golden"],
+        [*command, *options, "tests/clock", "tests/golden", "tests/lab"],
         cwd=REPO,
         capture_output=True,
         text=True,

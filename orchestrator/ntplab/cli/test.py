@@ -51,8 +51,8 @@ def run_tests(
 
     Installs the tools they need where they are missing; for the lab tests, starts the engine and
     builds the images. Kinds unit and clock run in parallel, in as many processes as there are
-    processors; the others after them, in a pytest of their own. What follows -- is passed to
-    pytest.
+    processors; labs two at a time; what measures this machine alone, at the end. What follows --
+    is passed to pytest.
     """
     chosen, passed_on = kinds_and_arguments(kind, arguments or [])
     install_tools()

@@ -1,15 +1,15 @@
-"""Runs pytest for `test`: first what can run side by side, then the rest.
+"""Runs pytest for `test`: what can run side by side first, then labs two by two, then the rest.
 
-The tests of kinds unit and clock share nothing; those of the clock wait most of their time. Some
-of them (marked `alone`) and all of the lab's measure on the machine that they run on, so they run
-after those, one after another. Each part is a pytest of its own, because a pytest that is
-interrupted gives its parallel processes ten seconds to clear away what they made, which labs may
-not be done in.
+The tests of kinds unit and clock share nothing; those of the clock wait most of their time. Labs
+share an engine as those of two users would. What is marked `alone` measures on the machine that it
+runs on, and runs last, by itself. Each part is a pytest of its own: one that is interrupted has
+other things to clear away.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,12 +22,17 @@ from types import FrameType
 
 from ..paths import REPO_DIR
 
-SIDE_BY_SIDE = ("unit", "clock")
-SOME_ALONE = ("clock",)
-# Whoever is done takes over from the others: a test may take a minute, or a millisecond. What
-# belongs to a part is said in tests/conftest.py.
-IN_PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal", "--part", "parallel")
-ONE_BY_ONE = ("--part", "serial")
+# Which kinds have tests of a part, and how pytest runs that part; which test belongs to which is
+# said in tests/conftest.py. In parallel, whoever is done takes over from the others: a test may
+# take a minute, or a millisecond. Labs are shared by the tests of a file.
+PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "parallel": (
+        ("unit", "clock"),
+        ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"),
+    ),
+    "labs": (("lab",), ("-n", "2", "--dist", "loadfile")),
+    "alone": (("clock", "lab"), ()),
+}
 
 # Exit codes of pytest
 PASSED, FAILED, NOTHING_TO_RUN = 0, 1, 5
@@ -42,12 +47,14 @@ class Outcome:
     failed: Sequence[str]
 
 
-def parts_of(kinds: Iterable[str]) -> list[tuple[list[str], tuple[str, ...]]]:
+def parts_of(kinds: Iterable[str]) -> list[tuple[list[str], list[str]]]:
     """The kinds of each pytest to run, and its options."""
     chosen = list(kinds)
-    parallel = [kind for kind in chosen if kind in SIDE_BY_SIDE]
-    serial = [kind for kind in chosen if kind not in SIDE_BY_SIDE or kind in SOME_ALONE]
-    return [(part, how) for part, how in ((parallel, IN_PARALLEL), (serial, ONE_BY_ONE)) if part]
+    parts = [
+        ([kind for kind in chosen if kind in having], [*how, "--part", name])
+        for name, (having, how) in PARTS.items()
+    ]
+    return [(here, how) for here, how in parts if here]
 
 
 def run_pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> Outcome:
@@ -61,19 +68,20 @@ def run_pytest(arguments: Sequence[str], environment: Mapping[str, str]) -> Outc
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Runs pytest in a process group of its own, all of which is told once that it is to stop:
+    each of its parallel processes has things to clear away."""
     interrupted = False
-    with subprocess.Popen(command, cwd=REPO_DIR, env=dict(environment)) as process:
+    with subprocess.Popen(command, cwd=REPO_DIR, env=dict(environment), process_group=0) as process:
 
         def terminate(_number: int, _frame: FrameType | None) -> None:
-            process.send_signal(signal.SIGINT)
             raise KeyboardInterrupt
 
         before = signal.signal(signal.SIGTERM, terminate)
-        # A Ctrl-C reaches pytest too, which the terminal sends it to.
         while (code := process.poll()) is None:
             try:
                 process.wait()
             except KeyboardInterrupt:
+                os.killpg(process.pid, signal.SIGINT)
                 interrupted = True
         signal.signal(signal.SIGTERM, before)
     if interrupted:
