@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +16,21 @@ PATH = Path(__file__).resolve().parents[2] / "docs" / "reference" / "train.md"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 
+class HelpOf100Columns(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=98)
+
+
 def text() -> str:
     """Every program and request with its help, as Markdown."""
-    os.environ["COLUMNS"] = "100"
-    parts = [f"### `{p.prog}`\n```\n{p.format_help().rstrip()}\n```\n" for p in walk(parser())]
+    parts = [f"### `{p.prog}`\n```\n{help_of(p)}\n```\n" for p in walk(parser())]
     return "\n".join(re.sub(r"[ \t]+\n", "\n", part) for part in parts)
+
+
+def help_of(program: argparse.ArgumentParser) -> str:
+    """As on a terminal of 100 columns, whatever the one it is asked on."""
+    program.formatter_class = HelpOf100Columns
+    return program.format_help().rstrip()
 
 
 def walk(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

@@ -87,7 +87,7 @@ int page_get(const struct page *p, int64_t raw, union slot *found, struct origin
 extern int (*page_lost)(void);
 
 /* The wall clock at any instant, by the set that held then */
-int64_t page_read_any(const struct page *p, int64_t raw);
+int64_t page_read(const struct page *p, int64_t raw);
 
 /* The same for clock_gettime(): ts is raw as the kernel tells it and becomes the wall
    clock, offset is what a time namespace adds to raw */
@@ -128,84 +128,6 @@ static inline uint64_t
 page_seq(const struct page *p)
 {
   return __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-}
-
-/* What a reader of this process found last beyond the line of a set, so that the next
-   one need not go through the same seconds again.  A version that is odd is being
-   written, by nobody else and with nobody waiting; in a child that was forked just then
-   it stays so, and readings there take longer. */
-struct reached {
-  uint64_t version;
-  uint64_t seq;                 /* number of the set it was found from, */
-  const struct page *page;      /* where that is, */
-  uint64_t maps;                /* and which mapping */
-  union slot slot;
-};
-
-extern struct reached page_reached;
-
-/* Pages mapped so far: another one may come to lie where one was */
-extern uint64_t page_maps;
-
-static inline void
-page_copy_line(struct line *l, const struct line *from)
-{
-  l->base_raw = __atomic_load_n(&from->base_raw, __ATOMIC_RELAXED);
-  l->base_wall = __atomic_load_n(&from->base_wall, __ATOMIC_RELAXED);
-  l->frac = __atomic_load_n(&from->frac, __ATOMIC_RELAXED);
-  l->adj = __atomic_load_n(&from->adj, __ATOMIC_RELAXED);
-  l->span = __atomic_load_n(&from->span, __ATOMIC_RELAXED);
-  l->shift_s = __atomic_load_n(&from->shift_s, __ATOMIC_RELAXED);
-  l->shift_ns = __atomic_load_n(&from->shift_ns, __ATOMIC_RELAXED);
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-}
-
-/* Copy the line that was reached last.  Whether it comes from set number seq. */
-
-static inline int
-page_peek_reached(const struct page *p, uint64_t seq, struct line *l)
-{
-  const struct reached *r = &page_reached;
-  uint64_t version = __atomic_load_n(&r->version, __ATOMIC_ACQUIRE);
-
-  page_copy_line(l, &r->slot.set.line);
-  return version % 2 == 0 && __atomic_load_n(&r->seq, __ATOMIC_RELAXED) == seq &&
-         __atomic_load_n(&r->page, __ATOMIC_RELAXED) == p &&
-         __atomic_load_n(&r->maps, __ATOMIC_RELAXED) ==
-           __atomic_load_n(&page_maps, __ATOMIC_RELAXED) &&
-         __atomic_load_n(&r->version, __ATOMIC_RELAXED) == version;
-}
-
-/* Copy the line in force: while there is something to slew or a leap second has come,
-   that of the second which another reading has found.  Whether its place was not
-   written again meanwhile, for which PAGE_SETS - 1 changes are needed. */
-
-static inline int
-page_peek(const struct page *p, struct line *l)
-{
-  uint64_t seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE);
-
-  if (UNLIKELY(__atomic_load_n(&page_reached.seq, __ATOMIC_RELAXED) == seq) &&
-      page_peek_reached(p, seq, l))
-    return 1;
-
-  page_copy_line(l, &p->ring[seq % PAGE_SETS].set.line);
-  return __atomic_load_n(&p->seq, __ATOMIC_RELAXED) - seq < PAGE_SETS - 2;
-}
-
-/* page_read_any(), fast where the line in force will do: the instant is in its span, so
-   there is no other second in between and no frozen clock */
-
-static inline int64_t
-page_read(const struct page *p, int64_t raw)
-{
-  struct line l;
-  uint64_t d;
-
-  if (page_peek(p, &l) && (d = raw - l.base_raw) < l.span)
-    return l.base_wall + d + line_gain(&l, d);
-
-  return page_read_any(p, raw);
 }
 
 #endif

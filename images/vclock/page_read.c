@@ -48,17 +48,23 @@ page_find(const struct page *p, int64_t raw, union slot *found)
    itself.  What it found last is kept here, so that the next one need not start over.
    A version that is odd is being written, by nobody else and with nobody waiting; in
    a child that was forked just then it stays so, and readings there take longer. */
-struct reached page_reached = {.seq = UINT64_MAX};
+static struct {
+  uint64_t version;
+  uint64_t seq;                 /* number of the set it was found from, */
+  const struct page *page;      /* where that is, */
+  uint64_t maps;                /* and which mapping */
+  union slot slot;
+} reached = {.seq = UINT64_MAX};
 
 /* Pages mapped so far: another one may come to lie where one was */
-uint64_t page_maps;
+static uint64_t maps;
 
 /* ================================================== */
 
 void
 page_count_map(void)
 {
-  __atomic_fetch_add(&page_maps, 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&maps, 1, __ATOMIC_RELAXED);
 }
 
 /* ================================================== */
@@ -66,17 +72,16 @@ page_count_map(void)
 static void
 recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
 {
-  const struct reached *r = &page_reached;
-  uint64_t version = __atomic_load_n(&r->version, __ATOMIC_ACQUIRE);
+  uint64_t version = __atomic_load_n(&reached.version, __ATOMIC_ACQUIRE);
   union slot slot;
 
-  if (version % 2 || LOAD(r->page) != p || LOAD(r->seq) != seq ||
-      LOAD(r->maps) != LOAD(page_maps))
+  if (version % 2 || LOAD(reached.page) != p || LOAD(reached.seq) != seq ||
+      LOAD(reached.maps) != LOAD(maps))
     return;
 
-  page_copy(&slot, &r->slot);
+  page_copy(&slot, &reached.slot);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  if (LOAD(r->version) == version && slot.set.line.base_raw <= raw)
+  if (LOAD(reached.version) == version && slot.set.line.base_raw <= raw)
     *found = slot;
 }
 
@@ -85,19 +90,18 @@ recall(const struct page *p, uint64_t seq, union slot *found, int64_t raw)
 static void
 remember(const struct page *p, uint64_t seq, const union slot *found)
 {
-  struct reached *r = &page_reached;
-  uint64_t version = LOAD(r->version);
+  uint64_t version = LOAD(reached.version);
 
-  if (version % 2 || !__atomic_compare_exchange_n(&r->version, &version, version + 1, 0,
+  if (version % 2 || !__atomic_compare_exchange_n(&reached.version, &version, version + 1, 0,
                                                   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
     return;
 
   __atomic_thread_fence(__ATOMIC_RELEASE);
-  __atomic_store_n(&r->page, p, __ATOMIC_RELAXED);
-  __atomic_store_n(&r->seq, seq, __ATOMIC_RELAXED);
-  __atomic_store_n(&r->maps, LOAD(page_maps), __ATOMIC_RELAXED);
-  page_copy(&r->slot, found);
-  __atomic_store_n(&r->version, version + 2, __ATOMIC_RELEASE);
+  __atomic_store_n(&reached.page, p, __ATOMIC_RELAXED);
+  __atomic_store_n(&reached.seq, seq, __ATOMIC_RELAXED);
+  __atomic_store_n(&reached.maps, LOAD(maps), __ATOMIC_RELAXED);
+  page_copy(&reached.slot, found);
+  __atomic_store_n(&reached.version, version + 2, __ATOMIC_RELEASE);
 }
 
 /* ================================================== */
@@ -146,7 +150,7 @@ page_get(const struct page *p, int64_t raw, union slot *found, struct origin *fr
    that is damaged, and nobody can do anything about it, the line is read as it stands. */
 
 int64_t
-page_read_any(const struct page *p, int64_t raw)
+page_read(const struct page *p, int64_t raw)
 {
   struct origin from;
   union slot slot;
@@ -202,7 +206,7 @@ tell_any(const struct page *p, const struct timespec *offset, struct timespec *t
 {
   int64_t raw = (ts->tv_sec - offset->tv_sec) * NS_PER_S - offset->tv_nsec + ts->tv_nsec;
 
-  model_split(page_read_any(p, raw), ts);
+  model_split(page_read(p, raw), ts);
 }
 
 /* ================================================== */
@@ -212,16 +216,15 @@ void
 page_tell(const struct page *p, const struct timespec *offset, struct timespec *ts)
 {
   uint64_t seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE), version;
-  const struct reached *r = &page_reached;
   int64_t s, ns;
 
-  if (UNLIKELY(LOAD(r->seq) == seq)) {
-    version = __atomic_load_n(&r->version, __ATOMIC_ACQUIRE);
-    if (version % 2 || LOAD(r->page) != p || LOAD(r->maps) != LOAD(page_maps) ||
-        !tell_line(&r->slot.set.line, offset, ts, &s, &ns))
+  if (UNLIKELY(LOAD(reached.seq) == seq)) {
+    version = __atomic_load_n(&reached.version, __ATOMIC_ACQUIRE);
+    if (version % 2 || LOAD(reached.page) != p || LOAD(reached.maps) != LOAD(maps) ||
+        !tell_line(&reached.slot.set.line, offset, ts, &s, &ns))
       goto any;
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (LOAD(r->version) != version)
+    if (LOAD(reached.version) != version)
       goto any;
   } else {
     if (UNLIKELY(!tell_line(&p->ring[seq % PAGE_SETS].set.line, offset, ts, &s, &ns)))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
-from .collect.samples import Append, BuyersFeed, ObserverFeed
+from .collect.samples import Append, ObserverFeed
 from .collect.streams import Stream
 from .daemons import DAEMONS, Daemon
 from .driver.base import ContainerInfo, Driver
@@ -25,9 +25,9 @@ from .faults.clocks import OBSERVER, PROGRAM
 from .faults.handle import each, until
 from .faults.ntp import daemon_running
 from .labtime import LabClock, raw_ns
-from .plan import APP_PORT, PhasePlan, Plan, load_json
+from .plan import APP_PORT, Plan
 from .render import render_files
-from .topology import LOAD_PATH, PASSWORD_PATH, NodeSpec, build, buyers
+from .topology import PASSWORD_PATH, NodeSpec, build
 from .train_nodes import TrainNodes
 
 READY_WITHIN_S = 60.0
@@ -148,9 +148,16 @@ class Lab:
 
     def _ready_train(self, train: TrainNodes) -> None:
         """Every node has said that it runs; then the office gets its tickets."""
-        late = train.wait_started(self.dead)
-        if dead := self.check_alive():
-            raise dead[0]
+        errors: list[NodeError] = []
+
+        def look() -> set[str]:
+            errors.extend(self.check_alive())
+            return self.dead
+
+        late = train.wait_started(look)
+        look()
+        if errors:
+            raise errors[0]
         if late is not None:
             tail = self.driver.log_tail(self.name, late)
             raise NodeError(f"{late} did not start", log_tail=tail)
@@ -242,18 +249,6 @@ class Lab:
             return self.handle.must(node, ["cat", TIMENS_FILE]).strip()
 
         return dict(zip(nodes, each(nodes, ask), strict=True))
-
-    # loading
-
-    def start_buyers(
-        self, phase: PhasePlan, start_lab_ns: int, feed: BuyersFeed, labels: Mapping[str, str]
-    ) -> Stream:
-        """Start the load of `phase`, its first arrival due at `start_lab_ns` or after."""
-        spec = buyers(phase, self.name, self.handle.clock.anchor_ns)
-        load = json.dumps(load_json(phase, self.plan, start_lab_ns)).encode()
-        self.driver.create(self.name, spec, {LOAD_PATH: load}, labels)
-        self._start(spec.name)
-        return Stream(self.driver, self.name, spec.name, feed).start()
 
     # taking down
 

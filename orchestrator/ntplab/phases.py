@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .buyers import Buyers
@@ -246,9 +246,14 @@ class PhaseRunner(Phases):
         """The servers' own records of this phase; and what the observer saw of their clocks, for
         `/compare_reservations`."""
         lab, readings = self.lab, self.lab.feed.take_readings()
-        if phase.load and DATABASE_NODE not in lab.dead:
-            collect_records(lab.driver, lab.name, phase.name, self.clocks, self.append)
-            hand_in_readings(lab.driver, lab.name, self.clocks, readings, CLOCK_ERROR_NS)
+        if not phase.load or DATABASE_NODE in lab.dead:
+            return
+        at = lab.driver, lab.name
+        both: list[Callable[[], object]] = [
+            lambda: collect_records(*at, phase.name, self.clocks, self.append),
+            lambda: hand_in_readings(*at, self.clocks, readings, CLOCK_ERROR_NS),
+        ]
+        each(both, lambda do: do())
 
     def _look_for_dead(self) -> None:
         super()._look_for_dead()

@@ -150,13 +150,17 @@ class Heed:
 def make_directory(request: RunRequest) -> RunDirectory:
     """The run directory with what is known before anything runs."""
     plan = request.plan
-    if request.out is not None:
-        directory = RunDirectory.create_at(request.out)
-    else:
-        directory = RunDirectory.create(request.runs, plan.name, datetime.now(UTC))
+    directory = empty_directory(plan, request.runs, request.out)
     directory.write_text("scenario.yaml", request.scenario_text)
     directory.write_text("plan.json", json.dumps(plan.to_json(), indent=2) + "\n")
     return directory
+
+
+def empty_directory(plan: Plan, runs: Path, out: Path | None) -> RunDirectory:
+    """A new run directory: `out`, or one named after plan and time below `runs`."""
+    if out is not None:
+        return RunDirectory.create_at(out)
+    return RunDirectory.create(runs, plan.name, datetime.now(UTC))
 
 
 def write_rendered(plan: Plan, directory: RunDirectory) -> None:

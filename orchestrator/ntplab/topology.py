@@ -16,7 +16,6 @@ from .plan import (
     APP_PORT,
     ClockPlan,
     DatabasePlan,
-    PhasePlan,
     Plan,
     ServerPlan,
     TimeServerPlan,
@@ -105,7 +104,6 @@ PAGE_DIR = "/clock"
 PAGES_DIR = "/clocks"
 OBSERVER_CONFIG_PATH = "/etc/ntplab/observer.json"
 PASSWORD_PATH = "/etc/ntplab/secrets/db_password"
-LOAD_PATH = "/etc/ntplab/load.json"
 LOADS_DIR = "/tmp/loads"
 BUYERS_PROGRAM = "/usr/bin/ntplab-buyers"
 CORE_IMAGES = ("observer", "timeserver", "postgres", "booking", "buyers")
@@ -143,17 +141,6 @@ def images_of(*plans: Plan, images: str = "ntplab") -> tuple[str, ...]:
 def is_optional(image: str) -> bool:
     """Whether only some scenarios need `image`."""
     return image.rpartition("/")[2] in (*OPTIONAL_IMAGES, "train")
-
-
-def buyers(phase: PhasePlan, lab: str, anchor_ns: int, images: str = "ntplab") -> NodeSpec:
-    """The container that plays the load of one phase; its load.json goes to `LOAD_PATH`."""
-    return NodeSpec(
-        name=f"buyers-{phase.name}",
-        kind="buyers",
-        image=f"{images}/buyers",
-        networks=(APP_NETWORK,),
-        environment={"NTPLAB_ANCHOR_NS": str(anchor_ns)},
-    )
 
 
 def standing_buyers(lab: str, anchor_ns: int, images: str = "ntplab") -> NodeSpec:

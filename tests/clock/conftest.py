@@ -20,16 +20,12 @@ from pathlib import Path
 import clockpage
 import pytest
 from clockpage import ClockPage
-from hypothesis import settings
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = REPO / "images" / "vclock"
+EARLY = Path(__file__).with_name("early.c")
 NOBODY = 65534
 RUN_LIMIT_S = 60
-
-# How long an example may take says something of the machine only.
-settings.register_profile("clock", deadline=None)
-settings.load_profile("clock")
 
 
 @pytest.fixture(scope="session")
@@ -142,3 +138,9 @@ def compile_c(build: Path) -> Callable[..., Path]:
         return program
 
     return make
+
+
+@pytest.fixture(scope="session")
+def early_library(compile_c: Callable[..., Path]) -> Path:
+    """A library whose constructor reads the time."""
+    return compile_c("early.so", EARLY.read_text(), "-shared", "-fPIC")

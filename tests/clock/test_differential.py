@@ -32,7 +32,7 @@ MAX_CLOCKS = 16
 LATE_PART = 0.25
 MEDIAN_TOLERANCE_NS = 200_000
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

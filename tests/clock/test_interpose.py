@@ -350,33 +350,11 @@ def test_signals_and_threads_set_the_clock_without_waiting_for_themselves(
     assert live_page.status().seq >= 1_210
 
 
-EARLY = """
-#include <stdio.h>
-#include <time.h>
-
-static struct timespec early;
-
-static void __attribute__((constructor))
-read_early(void)
-{
-  clock_gettime(CLOCK_REALTIME, &early);
-}
-
-long long tell_early(void);
-
-long long
-tell_early(void)
-{
-  return early.tv_sec * 1000000000LL + early.tv_nsec;
-}
-"""
-
-
 def test_a_constructor_that_reads_the_time_before_us(
-    preloaded: Preloaded, live_page: ClockPage, compile_c: Callable[..., Path]
+    preloaded: Preloaded, live_page: ClockPage, early_library: Path
 ) -> None:
     # Preloaded after ours, so its constructor runs before ours.
-    preloaded.extra_preload = [compile_c("early.so", EARLY, "-shared", "-fPIC")]
+    preloaded.extra_preload = [early_library]
     source = PROLOGUE + "libc.tell_early.restype = ctypes.c_longlong; print(libc.tell_early())"
     before_ns = live_page.read_now()
     assert before_ns <= int(preloaded.python(source)) <= live_page.read_now()

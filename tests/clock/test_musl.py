@@ -206,7 +206,7 @@ def test_writers_of_both_libraries_that_are_killed_share_a_page(
         writers = [begin(stack, *kind) for kind in kinds]
         end = time.monotonic() + STORM_S
         while time.monotonic() < end:
-            time.sleep(choice.uniform(0, 0.01))
+            time.sleep(choice.uniform(0, 0.01))  # any instant will do to be killed at
             victim = choice.randrange(len(writers))
             assert writers[victim].poll() is None
             writers[victim].kill()

@@ -85,37 +85,20 @@ main(int argc, char **argv)
 }
 """
 
-LATE = """
-#include <time.h>
-
-static struct timespec early;
-
-static void __attribute__((constructor))
-read_early(void)
-{
-  clock_gettime(CLOCK_REALTIME, &early);
-}
-
-long long tell_early(void);
-
-long long
-tell_early(void)
-{
-  return early.tv_sec * 1000000000LL + early.tv_nsec;
-}
-"""
-
 
 def test_processes_of_every_kind_see_the_clock(
-    preloaded: Preloaded, live_page: ClockPage, compile_c: Compile, monkeypatch: pytest.MonkeyPatch
+    preloaded: Preloaded,
+    live_page: ClockPage,
+    compile_c: Compile,
+    early_library: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     program = compile_c("family", FAMILY, "-ldl")
-    late = compile_c("late.so", LATE, "-shared", "-fPIC")
     environment = preloaded.environment()
     monkeypatch.setenv("CLOCK_PRELOAD", "LD_PRELOAD=" + environment["LD_PRELOAD"])
     monkeypatch.setenv("CLOCK_PAGE", "VCLOCK_PAGE=" + environment["VCLOCK_PAGE"])
     before_ns = live_page.read_now()
-    done = preloaded.run(program, late)
+    done = preloaded.run(program, early_library)
     after_ns = live_page.read_now()
     assert done.returncode == 0, done.stderr
     told = [line.split() for line in done.stdout.splitlines()]

@@ -127,7 +127,7 @@ def test_a_storm_of_writers_that_are_killed(
         writers = [begin(stack, writer, preloaded) for _ in range(WRITERS)]
         end = time.monotonic() + STORM_S
         while time.monotonic() < end:
-            time.sleep(choice.uniform(0, 0.02))
+            time.sleep(choice.uniform(0, 0.02))  # any instant will do to be killed at
             victim = choice.randrange(WRITERS)
             assert writers[victim].poll() is None
             writers[victim].kill()
@@ -250,6 +250,7 @@ main(int argc, char **argv)
   pthread_create(&threads[1], NULL, read_on, NULL);
   pthread_create(&threads[2], NULL, set_on, NULL);
   pthread_create(&threads[3], NULL, wait_on, NULL);
+  /* Before and after: whatever the threads are at by then */
   usleep(20000);
   if (truncate(argv[argc - 1], 0) < 0)
     return 2;

@@ -76,6 +76,7 @@ CORNERS = {
     /* As many as there were, no more */
     CHECK(start + 50 * MS + (total - 1) * 20 * MS <= now(CLOCK_REALTIME));
   }
+  /* Nobody reads for five intervals */
   usleep(100000);
   CHECK(read(fd, &n, sizeof n) == 8 && n >= 4);
   CHECK(read(fd, &n, sizeof n) < 0 && errno == EAGAIN);
@@ -226,7 +227,7 @@ CORNERS = {
   for (i = 0; i < 40; i++) {
     for (j = 0; j < 2; j++) {
       CHECK(pthread_create(&thread, NULL, tasks[j], NULL) == 0);
-      usleep(i % 4 * 500);
+      usleep(i % 4 * 500);      /* somewhere on its way into the wait, or in it */
       CHECK(pthread_cancel(thread) == 0);
       CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
     }

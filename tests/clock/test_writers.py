@@ -296,7 +296,7 @@ def kill_while_writing(writer: Path, page: ClockPage, choice: random.Random) -> 
     """Kill one of two writers; whether it died with the lock in its hands."""
     with running(writer, page, 2) as writers:
         wait_for_changes(page, 100)
-        time.sleep(choice.uniform(0, 0.002))
+        time.sleep(choice.uniform(0, 0.002))  # any instant of a change
         for process in writers:
             process.send_signal(signal.SIGSTOP)
         # Both stand still, so what the lock says holds: the owner is killed, then the other one.

@@ -17,7 +17,7 @@ from ntplab.planner import make_plan
 from ntplab.render import render_files
 from ntplab.scenario import load_scenario
 from ntplab.timeline import timeline
-from ntplab.topology import build, buyers
+from ntplab.topology import build, standing_buyers
 
 HERE = Path(__file__).resolve().parent / "plan"
 SCENARIOS = HERE.parents[2] / "playbooks" / "scenarios"
@@ -29,7 +29,7 @@ def made(path: Path) -> dict[str, str]:
     """Everything the pure stages make of a scenario: file name -> content."""
     plan = make_plan(load_scenario(path))
     topology = asdict(build(plan, "golden", ANCHOR_NS))
-    topology["buyers"] = [asdict(buyers(phase, "golden", ANCHOR_NS)) for phase in plan.phases]
+    topology["buyers"] = None if plan.train else asdict(standing_buyers("golden", ANCHOR_NS))
     lines = ["\t".join(map(str, astuple(action))) for action in timeline(plan)]
     rendered = {
         f"rendered/{node}/{Path(file).name}": content.decode()

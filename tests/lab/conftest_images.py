@@ -12,7 +12,6 @@ import tarfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import docker
@@ -129,12 +128,7 @@ class Bench:
     def __enter__(self) -> Bench:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for container in self.client.containers.list(all=True, filters=self._mine()):
             container.remove(force=True)
         for network in self.client.networks.list(filters=self._mine()):

@@ -6,6 +6,8 @@ cached or computed ahead is found wrong after a step.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from types import TracebackType
 
 import docker
 import pytest
@@ -83,12 +84,7 @@ class Talker:
     def __enter__(self) -> Talker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
@@ -143,14 +139,13 @@ class Host:
 
 
 def build_image() -> None:
-    """Layers that are there already cost a second."""
+    """Layers that are there already cost a second; who comes while another builds, waits."""
     client = docker.from_env()
-    try:
+    with open(SOURCES / "Dockerfile", "rb") as file, contextlib.closing(client):
+        fcntl.flock(file, fcntl.LOCK_EX)
         client.images.build(
             path=str(SOURCES), tag=f"ntplab/{IMAGE}", rm=True, buildargs=proxies_of_this_process()
         )
-    finally:
-        client.close()
 
 
 @contextmanager

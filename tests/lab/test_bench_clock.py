@@ -13,6 +13,7 @@ from ntplab.bench import Bench, Figure, Outcome, Skipped, database, discipline, 
 from ntplab.cli.loading import ready_driver
 
 
+@pytest.mark.alone
 def test_what_the_clock_costs_postgresql_and_adds_to_chronyd(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

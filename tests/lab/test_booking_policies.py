@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from .conftest_images import Bench, wait_until
-from .test_booking_service import SECRET, TTL_NS, Lab, S, Server, at_once, seat_name
+from .conftest_images import wait_until
+from .test_booking_service import TTL_NS, Lab, S, Server, at_once, seat_name
 
 pytestmark = pytest.mark.docker
 
@@ -19,11 +19,8 @@ Change = Callable[[str, dict[str, int]], list[Server]]
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Bench() as bench:
-        network = bench.network()
-        env = {"NTPLAB_SERVICES_DOWN": "chronyd", "NTPLAB_MAP": "user"}
-        db = bench.machine("postgres", "db", env=env, files=SECRET, network=network)
-        yield Lab(bench, network, db)
+    with Lab.started() as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

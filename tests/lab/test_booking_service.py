@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -118,6 +119,16 @@ class Lab:
     network: str
     db: Machine
 
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Lab]:
+        """The network and its database; all that was made on it is removed at the end."""
+        with Bench() as bench:
+            network = bench.network()
+            env = {"NTPLAB_SERVICES_DOWN": "chronyd", "NTPLAB_MAP": "user"}
+            db = bench.machine("postgres", "db", env=env, files=SECRET, network=network)
+            yield cls(bench, network, db)
+
     def servers(self, policy: str, params: dict[str, int], divergence_ns: dict[str, int],
                 chrony: str | None = None) -> list[Server]:  # fmt: skip
         """Servers that know each other, started at once, ready."""
@@ -163,11 +174,8 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Bench() as bench:
-        network = bench.network()
-        env = {"NTPLAB_SERVICES_DOWN": "chronyd", "NTPLAB_MAP": "user"}
-        db = bench.machine("postgres", "db", env=env, files=SECRET, network=network)
-        yield Lab(bench, network, db)
+    with Lab.started() as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,9 @@ def interactive(*argv: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(REPO / "orchestrator"), "TERM": "xterm-test"}
+    """COLUMNS as some shells export it: what a window's size is, its terminal says."""
+    ours = {"PYTHONPATH": str(REPO / "orchestrator"), "TERM": "xterm-test", "COLUMNS": "100"}
+    return os.environ | ours
 
 
 def test_interactive_exec_joins_pipes(driver: DockerDriver) -> None:
@@ -240,7 +242,8 @@ def test_interactive_exec_is_a_terminal(terminal: Terminal) -> None:
     terminal.type(b"echo $((40 + 2)) $TERM\n")
     terminal.wait_for(b"42 xterm-test")
     terminal.resize(40, 123)
-    terminal.type(b"until [ \"$(stty size)\" = '40 123' ]; do :; done; echo is$((1 + 1))40\n")
+    is_told = "until stty size; [ \"$(stty size)\" = '40 123' ]; do sleep 0.2; done"
+    terminal.type(f"{is_told}; echo is$((1 + 1))40\n".encode())
     terminal.wait_for(b"is240")
     # Ctrl-C is for the command inside, not for us.
     terminal.type(b"sh -c 'echo up$((1 + 1)); exec sleep 600'\n")

@@ -17,7 +17,7 @@ from train.checking.system import not_as_cut, wrong_cut, wrong_system
 from train.client import Stage
 from train.envelope import Envelope
 from train.node import Node, Result, Settings, new_client, new_office
-from train.office import HoldClock, Protocol, Rules
+from train.office_state import HoldClock, Protocol, Rules
 from train.plain import restore, text_of
 from train.reading import Reading
 from train.snapshot import Snapshot, document, read_document

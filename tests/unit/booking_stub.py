@@ -130,15 +130,20 @@ class StubService(Service):
         self._policy = self.stub_policy if ready else None
 
 
-def settings(tmp_path: Path, **changes: Any) -> Settings:
-    """Settings of server `paris` with peer `lyon`."""
+def variables(tmp_path: Path, **more: str) -> dict[str, str]:
+    """The least environment of server `paris`, with policy `unique`, and `more` of it."""
     password = tmp_path / "password"
-    password.write_text("secret\n")
-    env = {
+    password.write_text("s3cret\n")
+    return {
         "NTPLAB_NODE": "paris",
         "NTPLAB_POLICY": "unique",
-        "NTPLAB_PEERS": "lyon=http://lyon:8000",
         "NTPLAB_DB_HOST": "db",
         "NTPLAB_DB_PASSWORD_FILE": str(password),
+        **more,
     }
+
+
+def settings(tmp_path: Path, **changes: Any) -> Settings:
+    """Settings of server `paris` with peer `lyon`."""
+    env = variables(tmp_path, NTPLAB_PEERS="lyon=http://lyon:8000")
     return replace(read_settings(env), **changes)

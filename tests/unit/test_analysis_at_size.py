@@ -139,7 +139,7 @@ def by_column(found: Bookings) -> dict[str, Any]:
     sealed=st.booleans(),
     part_rows=st.sampled_from([3, 1000]),
 )
-@settings(CLEAN, max_examples=25)
+@settings(CLEAN, max_examples=15)
 def test_both_ways_give_the_same_figures(
     tmp_path_factory: pytest.TempPathFactory, seed: int, policy: str, sealed: bool, part_rows: int
 ) -> None:

@@ -141,7 +141,7 @@ def stepping(before_ms: int, after_ms: int, at_s: int) -> Theta:
 
 
 @pytest.mark.parametrize("policy", ["timestamp-order", "lease", "unique"])
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(requests=REQUESTS, paris=CLOCK, lyon=CLOCK, lag_ms=st.integers(1, 700))
 def test_whatever_clocks_and_network_do_the_policys_double_bookings_are_explained(
     tmp_path_factory: pytest.TempPathFactory,

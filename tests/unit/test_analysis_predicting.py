@@ -16,13 +16,13 @@ T_NS = 1000 * S
 SLOW_NS = -5 * S
 
 
-def world(**params: int) -> World:
+def world(holders: bool = False, **params: int) -> World:
     times = range(T_NS - 10 * S, T_NS + 10 * S, S // 20)
     clocks = {
         name: ClockSeries(array("q", times), array("q", [theta_ns] * len(times)))
         for name, theta_ns in (("paris", 0), ("lyon", SLOW_NS))
     }
-    return World(clocks, frozenset(clocks), 1_000, True, params)
+    return World(clocks, frozenset(clocks if holders else ()), 1_000, True, params)
 
 
 def race(seat: int, gap_ns: int, twice: bool) -> list[Claim]:
@@ -81,6 +81,14 @@ def test_a_measured_delay_makes_it_certain() -> None:
     assert found.expected == 1.0
 
 
+def test_a_message_that_never_came_is_no_unknown_delay() -> None:
+    claims = race(1, S - 50 * MS, True)  # within the wait of 1 s: news of 5 ms would be in time
+    lists = Tally("timestamp-order", world(holders=True, stability_ns=S), [5 * MS])
+    found = lists.add_all([claims]).result()
+    assert found is not None
+    assert (found.expected, found.surprises) == (1, 0)
+
+
 def test_the_outcome_does_not_enter_the_prediction() -> None:
     yes = tally([race(n, n * S, True) for n in range(8)]).result()
     no = tally([race(n, n * S, False) for n in range(8)]).result()
@@ -89,6 +97,22 @@ def test_the_outcome_does_not_enter_the_prediction() -> None:
     assert yes.expected == no.expected
     for claim in race(1, S, True):
         assert offer_of(claim) == offer_of(replace(claim, holds_receipt=False, receipt_id=None))
+
+
+def test_a_wait_that_came_out_longer_counts_and_a_shorter_one_does_not() -> None:
+    def sold_twice(waited_ns: int) -> float:
+        first, second = race(1, 2 * S, True)
+        found = tally([[replace(first, decided_ns=T_NS + waited_ns), second]]).result()
+        assert found is not None
+        return found.expected
+
+    # The second claim comes after 2 s and takes 5 ms to the server of the first.
+    assert sold_twice(S + 900 * MS) == 1
+    assert sold_twice(2 * S + 10 * MS) == 0
+    late, early = race(2, S - 50 * MS, True)  # within the wait of 1 s: must not be sold twice
+    hasty = tally([[replace(late, decided_ns=T_NS + S // 2), early]]).result()
+    assert hasty is not None
+    assert (hasty.expected, hasty.surprises, hasty.disagreements) == (0, 1, 1)
 
 
 def test_seats_whose_clocks_were_not_sampled_are_left_out_and_counted() -> None:

@@ -107,6 +107,35 @@ def test_without_the_office_s_word_nothing_is_explained() -> None:
     assert sale.status == "unexplained"
 
 
+def test_sales_are_paired_as_they_were_granted_whoever_had_the_ticket_first() -> None:
+    """ann's ticket is under way for longer than bob's, though she was granted it before him."""
+    facts = [f for f in seven_steps() if (f.event, f.node) != ("ticket.owned", "ann")]
+    (sale,) = double_sales(evidence([*facts, client(9.0, "ticket.owned", "ann")]))
+    assert (sale.status, sale.first.client, sale.second.client) == ("explained", "ann", "bob")
+    assert sale.since_lab_ns == 9 * S
+    assert "ann owned it 8.900 s after the grant" in sale.words
+
+
+def test_a_ticket_sold_again_to_its_owner_is_a_figure_of_its_own_and_explained() -> None:
+    """`literal`: ann's hold ends though she owns the ticket, and her next request gets it again."""
+    again = [
+        replace(f, node="ann" if f.node == "bob" else f.node, client="ann", request=2)
+        if f.client == "bob" else f for f in seven_steps()
+    ]  # fmt: skip
+    found = figures(evidence(again))
+    assert (found.double_sales, found.resales, found.unexplained) == (0, 1, 0)
+    assert found.by_late_receipt == 1
+    (sale,) = found.double_sale_details
+    assert (sale.first.request, sale.second.request, sale.to_its_owner) == (1, 2, True)
+    confirmed = figures(evidence(again, CONFIRMED))
+    assert (confirmed.double_sales, confirmed.resales, confirmed.unexplained) == (0, 1, 1)
+    # And from her to bob: one more of each kind, of one ticket.
+    later = [replace(f, lab_ns=f.lab_ns + 20 * S, request=3) for f in seven_steps()[3:]]
+    expired = replace(again[4], lab_ns=22 * S, wall_ns=22 * S, request=2)
+    both = figures(evidence([*again, expired, *(f for f in later if f.client == "bob")]))
+    assert (both.double_sales, both.resales, both.unexplained) == (1, 1, 0)
+
+
 @given(st.permutations(seven_steps()), st.integers(0, 3))
 def test_the_order_in_which_facts_came_home_is_nothing(facts: list[Fact], twice: int) -> None:
     again = [*facts, *(f for f in facts[:twice] if f.event == "ticket.owned")]

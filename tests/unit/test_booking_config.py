@@ -11,22 +11,20 @@ from booking import policies
 from booking.config import DEFAULTS, REQUIRED, ConfigError, read_settings
 from booking.policy import ParameterError, Policy, parse_params
 
+from .booking_stub import variables
+
 REPO = Path(__file__).resolve().parents[2]
 REFERENCE = REPO / "docs" / "reference" / "booking-api.md"
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    password = tmp_path / "password"
-    password.write_text("s3cret\n")
-    return {
-        "NTPLAB_NODE": "paris",
-        "NTPLAB_POLICY": "timestamp-order",
-        "NTPLAB_POLICY_PARAMS": '{"stability_ns": 200000000, "ttl_ns": null}',
-        "NTPLAB_PEERS": "lyon=http://lyon:8000 nice=http://nice:8000",
-        "NTPLAB_DB_HOST": "db",
-        "NTPLAB_DB_PASSWORD_FILE": str(password),
-    }
+    return variables(
+        tmp_path,
+        NTPLAB_POLICY="timestamp-order",
+        NTPLAB_POLICY_PARAMS='{"stability_ns": 200000000, "ttl_ns": null}',
+        NTPLAB_PEERS="lyon=http://lyon:8000 nice=http://nice:8000",
+    )
 
 
 def test_settings_of_a_server(env: dict[str, str]) -> None:

@@ -91,7 +91,7 @@ class Work:
 async def test_requests_with_one_key_share_one_run() -> None:
     once, work = Once[str](), Work()
     waiting = [asyncio.create_task(once.run("k", work)) for _ in range(5)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # all of them come to their first wait
     work.go.set()
     assert set(await asyncio.gather(*waiting)) == {"outcome 1"}
     assert await once.run("k", work) == "outcome 2"

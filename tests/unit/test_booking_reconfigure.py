@@ -15,21 +15,14 @@ from booking.config import ConfigError, changes, read_settings
 from booking.service import Service
 
 from .asgi import call
-from .booking_stub import StubService, settings
+from .booking_stub import StubService, settings, variables
 
 CHANGE = {"generation": 3, "policy": "lease", "params": {"ttl_ns": 5}}
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    password = tmp_path / "password"
-    password.write_text("s3cret\n")
-    return {
-        "NTPLAB_NODE": "paris",
-        "NTPLAB_POLICY": "unique",
-        "NTPLAB_DB_HOST": "db",
-        "NTPLAB_DB_PASSWORD_FILE": str(password),
-    }
+    return variables(tmp_path)
 
 
 def test_the_file_wins_over_the_environment(env: dict[str, str], tmp_path: Path) -> None:

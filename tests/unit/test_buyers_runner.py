@@ -220,7 +220,7 @@ async def test_what_is_held_is_confirmed_when_that_is_due() -> None:
 
 async def test_nothing_is_confirmed_before_it_is_held() -> None:
     async def slow_hold(request: web.Request) -> web.Response:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # past the instant at which it would be confirmed
         return answer(201, "held", claim_id="c")
 
     async def lost(request: web.Request) -> web.Response:

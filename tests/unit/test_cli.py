@@ -27,7 +27,7 @@ CONCERT = str(REPO / "playbooks" / "scenarios" / "concert.yaml")
 INVALID = REPO / "tests" / "golden" / "invalid"
 NO_ENGINE = "unix:///nowhere/docker.sock"
 ESCAPE = "\x1b"
-WITHIN_S = 60
+WITHIN_S = 300
 NEED_AN_ENGINE = (
     ["status"],
     ["ntp", "off"],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +136,39 @@ def test_raw_readings_are_put_on_lab_time_by_the_server_that_took_them() -> None
     assert undecided == {"server": "lyon", "decided_lab_ns": None}
 
 
+class Databases:
+    """A node in which a psql of ours stands in for the real one; the shell is real.
+
+    It has the databases `names`, keeps what it is told and prints `rows`.
+    """
+
+    def __init__(self, folder: Path, names: str, code: int = 0) -> None:
+        self.driver = FakeDriver()
+        running(self.driver, "db")
+        self.driver.answer(["sh"], self.run)
+        self.folder, self.calls = folder, 0
+        self.rows.write_text("")
+        (folder / "psql").write_text(
+            f'#!/bin/sh\ncase "$*" in *pg_database*) echo "{names}"; exit ;; esac\n'
+            f'cat >>{folder}/told; cat {self.rows}; echo "FATAL: no" >&2; exit {code}\n'
+        )
+        (folder / "psql").chmod(0o755)
+
+    @property
+    def rows(self) -> Path:
+        return self.folder / "rows"
+
+    @property
+    def told(self) -> list[str]:
+        return (self.folder / "told").read_text().splitlines()
+
+    def run(self, _node: str, argv: Any, stdin: bytes | None) -> ExecResult:
+        self.calls += 1
+        path = f"{self.folder}:{os.environ['PATH']}"
+        done = subprocess.run(argv, input=stdin, capture_output=True, env={"PATH": path})
+        return ExecResult(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 @given(seat=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30))
 def test_any_text_survives_the_way_out_of_postgresql(seat: str) -> None:
     """COPY's text format doubles backslashes, and JSON has many for odd characters."""
@@ -140,68 +176,54 @@ def test_any_text_survives_the_way_out_of_postgresql(seat: str) -> None:
     copied = json.dumps({"table": "reservations", "row": row}).replace("\\", "\\\\") + "\n"
     driver, sink = FakeDriver(), Sink()
     running(driver, "db")
-
-    def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
-        return ExecResult(0, "booking\n" if "pg_database" in argv[-1] else copied, "")
-
-    driver.answer(["psql"], psql)
+    driver.answer(["sh"], ExecResult(0, copied, ""))
     assert collect_records(driver, LAB, "p", CLOCKS, sink) == {"claims": 0, "reservations": 1}
     assert sink.rows[0][1]["seat"] == seat
 
 
-def test_every_booking_database_is_emptied_in_one_go() -> None:
-    driver, asked = FakeDriver(), []
-    running(driver, "db")
-
-    def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
-        asked.append(argv)
-        return ExecResult(0, "booking\nbooking_lyon\n" if "pg_database" in argv[-1] else "", "")
-
-    driver.answer(["psql"], psql)
-    assert empty_databases(driver, LAB) == ["booking", "booking_lyon"]
-    (_, emptying) = asked
-    connects = [i for i, word in enumerate(emptying) if word.startswith("\\connect")]
-    assert [emptying[i] for i in connects] == ["\\connect booking", "\\connect booking_lyon"]
-    assert all("TRUNCATE" in emptying[i + 2] for i in connects)
+def test_records_are_read_from_every_booking_database_by_one_command(tmp_path: Path) -> None:
+    db, sink = Databases(tmp_path, "booking_lyon booking_paris"), Sink()
+    row = {"origin": "paris", "holder_server": "lyon", "claimed_raw_ns": 60}
+    db.rows.write_text(json.dumps({"table": "claims", "row": row}) + "\n")
+    found = collect_records(db.driver, LAB, "o'clock", CLOCKS, sink)
+    assert found == {"claims": 1, "reservations": 0}
+    assert db.calls == 1
+    assert db.told.count("SET TIME ZONE 'UTC';") == 2
+    assert db.told[0] == "\\connect booking_lyon"
+    assert sum(line.startswith("COPY") and "phase = 'o''clock'" in line for line in db.told) == 4
 
 
-def test_what_the_observer_saw_goes_into_every_database_by_the_servers_own_clocks() -> None:
-    driver, given = FakeDriver(), []
-    running(driver, "db")
+def test_every_booking_database_is_emptied_in_one_go(tmp_path: Path) -> None:
+    db = Databases(tmp_path, "booking booking_lyon")
+    empty_databases(db.driver, LAB)
+    assert db.calls == 1
+    connects = [i for i, line in enumerate(db.told) if line.startswith("\\connect")]
+    assert [db.told[i] for i in connects] == ["\\connect booking", "\\connect booking_lyon"]
+    assert all("TRUNCATE" in "".join(db.told[i : i + 6]) for i in connects)
 
-    def psql(_node: str, argv: Any, stdin: bytes | None) -> ExecResult:
-        given.append(stdin)
-        return ExecResult(0, "booking\nbooking_lyon\n" if "pg_database" in argv[-1] else "", "")
 
-    driver.answer(["psql"], psql)
+def test_what_the_observer_saw_goes_into_every_database_by_the_servers_own_clocks(
+    tmp_path: Path,
+) -> None:
+    db = Databases(tmp_path, "booking booking_lyon")
     readings = {
         "lyon": [ClockReading(lab_ns=5_000, wall_ns=4_990, divergence_ns=-10)],
         "db": [ClockReading(lab_ns=5_000, wall_ns=5_000, divergence_ns=0)],
     }
-    assert hand_in_readings(driver, LAB, CLOCKS, readings, bound_ns=3) == 1
-    script = (given[1] or b"").decode()
-    assert [line for line in script.splitlines() if line.startswith("\\connect")] == [
-        "\\connect booking",
-        "\\connect booking_lyon",
-    ]
-    assert script.count("\nlyon,4990,11000,-10,3,lab\n\\.\n") == 2
-    assert "db," not in script
-    assert hand_in_readings(driver, LAB, CLOCKS, {}, bound_ns=3) == 0
-    assert len(given) == 2
+    assert hand_in_readings(db.driver, LAB, CLOCKS, readings, bound_ns=3) == 1
+    assert [line for line in db.told if not line.startswith("COPY")] == [
+        "\\connect booking", "lyon,4990,11000,-10,3,lab", "\\.",
+        "\\connect booking_lyon", "lyon,4990,11000,-10,3,lab", "\\.",
+    ]  # fmt: skip
+    assert hand_in_readings(db.driver, LAB, CLOCKS, {}, bound_ns=3) == 0
+    assert db.calls == 1
 
 
-def test_databases_that_cannot_be_emptied_are_an_error() -> None:
-    driver = FakeDriver()
-    running(driver, "db")
-
-    def psql(_node: str, argv: Any, _stdin: bytes | None) -> ExecResult:
-        if "pg_database" in argv[-1]:
-            return ExecResult(0, "booking\n", "")
-        return ExecResult(2, "", "FATAL: no")
-
-    driver.answer(["psql"], psql)
-    with pytest.raises(EvidenceError, match="cannot be emptied"):
-        empty_databases(driver, LAB)
+def test_databases_that_cannot_be_emptied_are_an_error(tmp_path: Path) -> None:
+    db = Databases(tmp_path, "booking", code=2)
+    with pytest.raises(EvidenceError, match="cannot be emptied") as raised:
+        empty_databases(db.driver, LAB)
+    assert raised.value.log_tail == ("FATAL: no",)
 
 
 def test_logs_of_dead_nodes_are_brought_home_and_missing_ones_named(tmp_path: Any) -> None:

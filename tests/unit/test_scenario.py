@@ -124,7 +124,7 @@ def test_expectations_are_checked_by_the_caller_s_function() -> None:
                                 "write ntp: on or ntp: off"),
         ("time_servers.ntp1.name=paris", "'paris' is already the name on line 5"),
         ("time_servers.ntp1.name=db", "'db' is the name of one of the lab's own nodes"),
-        ("servers.lyon.name=buyers-one", "'buyers-one' is the name of one of the lab's own nodes"),
+        ("servers.lyon.name=buyers", "'buyers' is the name of one of the lab's own nodes"),
         ("system=tram", "must be one of concert, train, not 'tram'"),
         ("seed=-1", "must be at least 0, not '-1'"),
         ("seed=1.5", "expected a whole number, not '1.5'"),

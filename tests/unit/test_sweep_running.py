@@ -85,6 +85,9 @@ class FakeStage:
         self.world.step()
         return Changes()
 
+    def tidy(self) -> None:
+        self.world.step()
+
     def clear(self) -> None:
         self.world.cleared += 1
 
@@ -176,7 +179,7 @@ def failure(kind: str) -> BaseException:
     return errors[kind]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.integers(1, 40), FAILURES, max_size=5))
 def test_whatever_stops_it_every_point_is_finished_and_none_twice(fails: dict[int, str]) -> None:
     world = World({at: failure(kind) for at, kind in fails.items()})
@@ -245,6 +248,23 @@ def test_a_lab_that_never_comes_up_is_not_tried_for_every_point(tmp_path: Path) 
     results = SweepResults.model_validate_json((tmp_path / "out" / "results.json").read_bytes())
     assert [point.verdict for point in results.points] == ["unknown"] * 4
     assert results.points[3].reasons == ["it was not run"]
+
+
+def test_a_full_disk_ends_the_sweep_at_once_and_what_there_is_stays(tmp_path: Path) -> None:
+    """No new lab makes room: the point is not tried again, and not marked as failed."""
+    out = tmp_path / "out"
+    world = World({10: failure("disk")})  # while the second point is played
+    with simulated(world):
+        with pytest.raises(DiskError, match="no space"):
+            run_sweep(request(out), FakeDriver(), lambda _: None)
+        attempts = read_journal(RunDirectory(out)).attempts
+        assert [(a.point, a.state) for a in attempts] == [(1, "finished")]
+        left = SweepResults.model_validate_json((out / "results.json").read_bytes())
+        assert [point.verdict for point in left.points] == ["met", *["unknown"] * 3]
+        assert verify_checksums(out) == []
+        results = resume_sweep(RunDirectory.open(out), request(out), FakeDriver(), lambda _: None)
+    assert results[1].verdict == "met"
+    assert world.played == [1, 2, 3, 4]
 
 
 def test_evidence_that_was_touched_since_is_measured_again(tmp_path: Path) -> None:

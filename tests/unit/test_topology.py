@@ -14,10 +14,10 @@ from ntplab.topology import (
     NodeSpec,
     Topology,
     build,
-    buyers,
     images_of,
     is_optional,
     observer_config,
+    standing_buyers,
 )
 from observer.config import parse_config
 
@@ -144,10 +144,10 @@ def test_the_observer_knows_every_clock_and_whom_to_ask() -> None:
     assert json.loads(json.dumps(config)) == config
 
 
-def test_buyers_are_a_node_of_each_phase() -> None:
-    made = plan()
-    node = buyers(made.phases[1], "x", 5)
-    assert (node.name, node.kind, node.image) == ("buyers-two", "buyers", "ntplab/buyers")
+def test_buyers_are_one_node_for_all_phases() -> None:
+    node = standing_buyers("x", 5)
+    assert (node.name, node.kind, node.image) == ("buyers", "buyers", "ntplab/buyers")
+    assert "--serve" in node.command
     assert node.networks == ("app",)
     assert node.environment == {"NTPLAB_ANCHOR_NS": "5"}
     assert not node.time_namespace

@@ -235,9 +235,12 @@ def test_the_relay_carries_every_line_to_everybody_and_ends() -> None:
 
 
 def test_without_a_state_nothing_is_left(tmp_path: Path) -> None:
-    done = train("office", "--ident=G", input="", env=environment(TMPDIR=str(tmp_path)))
+    """However long the path of the folder for temporary files is."""
+    folder = tmp_path / ("f" * 120)
+    folder.mkdir()
+    done = train("office", "--ident=G", input="", env=environment(TMPDIR=str(folder)))
     assert done.returncode == 0
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_timetable_is_for_a_new_office(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train import airplug, codec
+from train import airplug, codec, commands
 from train.airplug import HeaderMode
 from train.envelope import Envelope
 from train.host import OTHER_REASONS, REASONS_MAX, Host
@@ -27,6 +27,7 @@ from train.messages import (
     Offer,
     Prepost,
     Query,
+    Receipt,
     Req,
     StatePart,
     TicketSent,
@@ -36,8 +37,9 @@ from train.plain import field_types, text_of
 from train.reading import Reading
 from train.store import Store
 from train.ticket import NAME_BYTES_MAX, BadValueError, Ticket, Wish
+from train.turn import Turn
 from trainlines import real_lines, spoiled
-from trainworld import EPOCH_NS, OFFICE, SETTINGS, World
+from trainworld import EPOCH_NS, JOURNEY, OFFICE, SETTINGS, World
 
 LINES = real_lines()
 FUZZ = int(os.environ.get("NTPLAB_TRAIN_FUZZ", "20000"))
@@ -301,3 +303,53 @@ def test_reasons_that_quote_garbage_fill_no_memory(tmp_path: Path) -> None:
     assert len(host.rejected) == REASONS_MAX + 1
     assert host.rejected[OTHER_REASONS] == 9 * REASONS_MAX
     assert host.rejected.total() == 10 * REASONS_MAX
+
+
+# messages whose answer fits no line
+
+LONG = {**JOURNEY, "origin": "\u20ac" * 40, "destination": "\u20ad" * 40}
+"""A ticket of three percent-encoded bytes to a character."""
+
+
+MANY = {f"node-with-a-long-name-{number:02}": 1 for number in range(24)}
+
+
+def crowded(body: Req | Receipt, uid: int) -> str:
+    """A message to the office with a vector of many names, which any answer to it has to carry."""
+    envelope = Envelope(
+        body=body, origin="c0", destination=OFFICE, transmitter="c0", incarnation=1, sequence=uid,
+        hops=9, lamport=5, vector=MANY, epoch=0, generation=0, uid=uid, app_ack=0, control_ack=0,
+    )  # fmt: skip
+    return codec.encode(envelope)
+
+
+def test_a_message_whose_answer_fits_no_line_changes_nothing(tmp_path: Path) -> None:
+    listening = Listening(tmp_path)
+    host = listening.host
+    host.start()
+    host.command(commands.create_ticket, **LONG)
+    node, sent = host.node, list(listening.sent)
+    host.receive(crowded(Req(1, Wish()), 1))
+    assert [reason for reason in host.rejected if "does not fit a line" in reason]
+    assert (host.node, listening.sent) == (node, sent)
+    assert host.messages.total() == 0
+    reopened = Store(tmp_path / "state.db")
+    assert reopened.load() == node
+    # What came with it counts all the same.
+    host.receive_all((crowded(Req(1, Wish()), 2), crowded(Receipt(1, 9), 3)))
+    assert host.node.lamport > node.lamport
+
+
+def test_a_command_whose_message_fits_no_line_changes_nothing(tmp_path: Path) -> None:
+    listening = Listening(tmp_path)
+    host = listening.host
+    host.receive(crowded(Receipt(1, 9), 1))
+    node, sent = host.node, list(listening.sent)
+
+    def answer(turn: Turn) -> None:
+        turn.send("c0", TicketSent(1, Ticket(1, holder="c0", price_cents=1, **LONG)))
+
+    with pytest.raises(BadValueError, match="does not fit a line"):
+        host.command(answer)
+    assert host.node is node
+    assert listening.sent == sent

@@ -18,7 +18,7 @@ from train.checking.runs import RUNS, Run, check
 from train.checking.search import Report, Search
 from train.checking.system import SystemModel
 from train.messages import Sync
-from train.office import Office, Protocol, State, Step
+from train.office_state import Office, Protocol, State, Step
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)

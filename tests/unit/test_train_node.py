@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .train_program import Ring, train, until
+from .train_program import Ring, train, train_here, until
 
 pytestmark = pytest.mark.slow
 
@@ -147,13 +147,42 @@ def test_a_damaged_database_is_refused_and_left_as_it_is(ring: Ring) -> None:
     changed = path.read_bytes()
     for damaged in (changed, b"", whole[: len(whole) // 2], b"\xff" * 200 + whole[200:]):
         path.write_bytes(damaged)
-        done = train("node", ring.directory / "office.json", "--state", path.parent)
-        assert done.returncode == 4, damaged[:20]
-        assert "the node's state is damaged" in done.stderr
-        assert "hint: it was left as it is" in done.stderr
+        code, _, said = train_here("node", ring.directory / "office.json", "--state", path.parent)
+        assert code == 4, damaged[:20]
+        assert "the node's state is damaged" in said
+        assert "hint: it was left as it is" in said
         assert path.read_bytes() == damaged
     path.write_bytes(whole)
     ring.start("office")
+
+
+def test_a_log_damaged_after_a_kill_is_refused_and_the_hint_leads_back(ring: Ring) -> None:
+    """SQLite alone would sell again what the damaged part of its log says is sold."""
+    ring.start()
+    ring.ask("office", "create", *JOURNEY, "--seats", "2")
+    assert ring.ask("c1", "reserve", "--wait", "60s")["outcome"] == "owned"
+    until("all is acknowledged", lambda: settled(ring, "c1"))
+    epoch = ring.ask("office", "snapshot", "take", "--wait", "60s")
+    tickets = {name: ring.ask(name, "tickets") for name in ring.names}
+    for name in ring.names:
+        ring.kill(name)
+    log = ring.directory / "office" / "node.db-wal"
+    log.write_bytes(log.read_bytes()[:-5000])
+    files = {file: file.read_bytes() for file in log.parent.glob("node.db*")}
+    done = train("node", ring.directory / "office.json", "--state", log.parent)
+    assert done.returncode == 4
+    assert "changes are missing: node.db-wal is damaged" in done.stderr
+    assert "move node.db* of every node away, start them all, and load it" in done.stderr
+    assert {file: file.read_bytes() for file in files} == files
+    for name in ring.names:
+        for file in (ring.directory / name).glob("node.db*"):
+            file.rename(file.with_name(f"was-{file.name}"))
+    ring.start()
+    assert ring.ask("office", "tickets") == []
+    ring.ask("office", "snapshot", "load", str(epoch), "--wait", "60s")
+    until("c1 has what it had", lambda: ring.ask("c1", "tickets") == tickets["c1"])
+    assert {name: ring.ask(name, "tickets") for name in ring.names} == tickets
+    assert ring.ask("c2", "reserve", "--wait", "60s")["outcome"] == "owned"
 
 
 def test_one_state_has_one_process_and_one_name(ring: Ring) -> None:
@@ -188,7 +217,7 @@ def test_a_port_that_is_taken_is_named(ring: Ring) -> None:
 )
 def test_a_configuration_that_makes_no_sense_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "train.json").write_text(text)
-    done = train("node", tmp_path / "train.json", "--state", tmp_path / "state")
-    assert done.returncode == 2
-    assert said in done.stderr
+    code, _, error = train_here("node", tmp_path / "train.json", "--state", tmp_path / "state")
+    assert code == 2
+    assert said in error
     assert not (tmp_path / "state").exists()

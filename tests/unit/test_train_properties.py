@@ -17,7 +17,7 @@ from train import codec, commands, cut, deliver
 from train import office as office_rules
 from train.checking.system import wrong_cut
 from train.messages import KIND_OF, Offer
-from train.office import HoldClock, Protocol, State
+from train.office_state import HoldClock, Protocol, State
 from train.snapshot import Part
 from train.ticket import Wish
 from train.turn import Turn

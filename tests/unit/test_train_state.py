@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from train import codec, commands
+from train.commits import Commits, read_commits
 from train.host import Host
 from train.node import Node, new_client
 from train.plain import restore, text_of
@@ -60,8 +61,11 @@ def test_saving_what_changed_is_saving_everything(tmp_path: Path, seed: int, nam
 
 
 def dump(path: Path) -> list[Any]:
+    """All rows, but of the total only what it sums up: not how many transactions there were."""
     with closing(sqlite3.connect(path)) as db:
-        return db.execute("SELECT * FROM state ORDER BY key").fetchall()
+        rows = db.execute("SELECT * FROM state WHERE key <> 'total' ORDER BY key").fetchall()
+        (total,) = db.execute("SELECT value FROM state WHERE key = 'total'").fetchone()
+    return [*rows, json.loads(total)[:2]]
 
 
 @pytest.mark.parametrize("name", [OFFICE, "c0", "c1"])
@@ -85,55 +89,135 @@ def closed_database(folder: Path) -> tuple[Path, Node]:
     store = Store(path)
     store.save(None, node)
     store.close()
-    assert [file.name for file in folder.iterdir()] == ["state.db"]
+    assert content(folder).keys() == {"state.db", "state.db-commits"}
     return path, node
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a state; SQLite's index of the log is none of it, and made anew."""
+    return {f.name: f.read_bytes() for f in folder.iterdir() if not f.name.endswith("-shm")}
+
+
+def put(folder: Path, files: dict[str, bytes]) -> None:
+    """These and no others."""
+    for left in folder.iterdir():
+        left.unlink()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
 def outcome(path: Path) -> Node | str | None:
+    """The node that the file holds, or the words of the refusal, which has to leave every byte."""
+    before = content(path.parent)
     try:
-        store = Store(path)
+        with closing(Store(path)) as store:
+            return store.load()
     except StoreError as error:
-        return str(error)
-    try:
-        return store.load()
-    except StoreError as error:
-        return str(error)
-    finally:
-        store.close()
+        said = str(error)
+    assert content(path.parent) == before
+    assert "state.db" in said
+    return said
+
+
+def flipped(good: bytes, chance: random.Random, bits: int) -> bytes:
+    bad = bytearray(good)
+    for _ in range(bits):
+        bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
+    return bytes(bad)
 
 
 def test_a_database_with_flipped_bits_is_refused_or_says_what_it_said(tmp_path: Path) -> None:
     path, node = closed_database(tmp_path)
-    good, chance = path.read_bytes(), random.Random(3)
+    good, chance = content(tmp_path), random.Random(3)
     refused = 0
     for number in range(250):
-        bad = bytearray(good)
-        for _ in range(1 + number % 3):
-            bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
-        for left in tmp_path.iterdir():
-            left.unlink()
-        path.write_bytes(bad)
+        put(tmp_path, good | {path.name: flipped(good[path.name], chance, 1 + number % 3)})
         found = outcome(path)
-        if isinstance(found, str):
-            refused += 1
-            assert "state.db" in found
-        else:
-            assert found == node, f"number {number}: misread"
+        refused += isinstance(found, str)
+        assert isinstance(found, str) or found == node, f"number {number}: misread"
     assert refused > 50
+
+
+def killed_database(folder: Path) -> tuple[Path, dict[str, bytes], list[Node]]:
+    """A state as a process leaves it that is killed: with a log of many transactions."""
+    path, states = folder / "state.db", history(7, OFFICE)
+    with closing(Store(path)) as store:
+        for before, after in zip([None, *states], states, strict=False):
+            store.save(before, after)
+        files = content(folder)
+    assert files.keys() == {"state.db", "state.db-wal", "state.db-commits"}
+    put(folder, files)
+    return path, files, states
+
+
+def test_a_log_with_flipped_bits_never_takes_a_node_back(tmp_path: Path) -> None:
+    path, good, states = killed_database(tmp_path)
+    assert outcome(path) == states[-1]
+    log, chance, refused = f"{path.name}-wal", random.Random(11), 0
+    for number in range(120):
+        put(tmp_path, good | {log: flipped(good[log], chance, 1 + number % 3)})
+        found = outcome(path)
+        refused += isinstance(found, str)
+        assert isinstance(found, str) or found == states[-1], f"number {number}: taken back"
+    assert refused > 50
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_log_that_was_cut_is_refused_and_left_alone(tmp_path: Path, share: float) -> None:
+    path, good, _ = killed_database(tmp_path)
+    log = f"{path.name}-wal"
+    put(tmp_path, good | {log: good[log][: int(len(good[log]) * share)]})
+    assert "changes are missing: state.db-wal is damaged" in str(outcome(path))
+
+
+def test_files_that_are_missing_or_old_are_refused(tmp_path: Path) -> None:
+    path, good, states = killed_database(tmp_path)
+    with closing(Store(path)):
+        pass
+    merged = content(tmp_path)
+    assert merged.keys() == {"state.db", "state.db-commits"}
+    assert outcome(path) == states[-1]
+    without = {name: {n: data for n, data in good.items() if n != name} for name in good}
+    for files, said in (
+        (without["state.db-wal"], "changes are missing"),
+        (without["state.db"], "state.db is missing"),
+        (without["state.db-commits"], "state.db-commits is missing"),
+        (good | {"state.db-commits": b"00000000000000000003 deadbeef\n"}, "the line is damaged"),
+        (good | {"state.db-commits": b""}, "state.db-commits"),
+        ({"state.db-commits": merged["state.db-commits"]}, "state.db is missing"),
+        (merged | {"state.db": good["state.db"]}, "this is an old copy"),
+    ):
+        put(tmp_path, files)
+        assert said in str(outcome(path)), said
+
+
+@pytest.mark.parametrize("half_made", [{}, {"state.db-commits": b""}])
+def test_a_node_killed_when_it_was_born_is_born_again(
+    tmp_path: Path, half_made: dict[str, bytes]
+) -> None:
+    put(tmp_path, half_made | {".state.db.new": b"half a data"})
+    assert outcome(tmp_path / "state.db") is None
+
+
+def test_a_node_killed_between_commit_and_count_comes_back(tmp_path: Path) -> None:
+    path, _, states = killed_database(tmp_path)
+    commits = tmp_path / "state.db-commits"
+    written = read_commits(commits)
+    with closing(Commits(commits)) as count:
+        count.write(written - 1)
+    assert outcome(path) == states[-1]
+    assert read_commits(commits) == written - 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_database_is_refused_and_left_alone(tmp_path: Path, share: float) -> None:
     path, node = closed_database(tmp_path)
-    bad = path.read_bytes()[: int(path.stat().st_size * share)]
-    path.write_bytes(bad)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     found = outcome(path)
     if share > 0.99:  # SQLite may do without the unused end of its last page
         assert found == node or isinstance(found, str)
     else:
         assert isinstance(found, str)
-        assert "state.db" in found
-    assert path.read_bytes() == bad
 
 
 @pytest.mark.parametrize(
@@ -158,10 +242,11 @@ def test_a_database_that_was_tampered_with_is_refused(tmp_path: Path, change: st
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
+    path, _ = closed_database(tmp_path)
     path.write_text("Dear diary,\n" * 500)
-    assert isinstance(outcome(path), str)
-    assert path.read_text().startswith("Dear diary")
+    assert "file is not a database" in str(outcome(path))
+    (tmp_path / "state.db-commits").unlink()
+    assert "state.db-commits is missing" in str(outcome(path))
 
 
 # snapshots

@@ -1,7 +1,13 @@
-"""`ntplab-train` as processes, for its tests: nodes on loopback, asked through their sockets."""
+"""`ntplab-train` as processes, for its tests: nodes on loopback, asked through their sockets.
+
+Nodes are always processes; what asks them is one only where that is the point, for most of a
+test's time would otherwise be Python starting.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import socket
@@ -13,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from train.control import ask
+from train.main import main
 
 TRAIN = Path(__file__).resolve().parents[2] / "images" / "train"
 PROGRAM = TRAIN / "ntplab-train"
@@ -31,6 +38,17 @@ def train(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str
         timeout=DEADLINE_S,
         **options,
     )
+
+
+def train_here(*words: str | Path) -> tuple[int, str, str]:
+    """The same in this process: exit code, stdout and stderr. Not for what runs an event loop."""
+    out, said = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+        try:
+            code = main(list(map(str, words)))
+        except SystemExit as end:  # argparse ends the program itself
+            code = int(end.code or 0)
+    return code, out.getvalue(), said.getvalue()
 
 
 def until(what: str, look: Callable[[], T | None]) -> T:
@@ -83,8 +101,7 @@ class Ring:
             until(f"{name} answers", lambda name=name: self._answers(name))
 
     def tries(self, name: str, *words: str) -> tuple[int, str, str]:
-        done = train("ask", "--control", self.directory / name, "--json", *words)
-        return done.returncode, done.stdout, done.stderr
+        return train_here("ask", "--control", self.directory / name, "--json", *words)
 
     def ask(self, name: str, *words: str) -> Any:
         code, out, said = self.tries(name, *words)

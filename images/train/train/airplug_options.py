@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from .customers import Load
 from .envelope import check_node_name
 from .errors import UsageError
 from .node import Settings
-from .office import HoldClock, Protocol
+from .office_state import HoldClock, Protocol
+from .options import add_wish, count, typed
 from .pipes import Terminal
 from .place import Place
 from .quantities import duration_ns
@@ -26,25 +26,6 @@ APP_DEFAULT = "TRN"
 AUTO_MS_DEFAULT = 1000
 MS = 1_000_000
 QUIET, FACTS, LINES = 0, 1, 2
-
-
-def typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`read` as an argparse type whose own words reach the user."""
-
-    def convert(text: str) -> Any:
-        try:
-            return read(text)
-        except BadValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return convert
-
-
-def add_wish(parser: argparse.ArgumentParser) -> None:
-    """Options for what a client wishes for."""
-    parser.add_argument("--from", dest="origin", metavar="PLACE", help="place of departure")
-    parser.add_argument("--to", dest="destination", metavar="PLACE", help="destination")
-    parser.add_argument("--day", metavar="YYYY-MM-DD", help="day of departure, there")
 
 
 def add_office(programs: Any) -> None:
@@ -91,7 +72,7 @@ def add_client(programs: Any) -> None:
         help="leave offers to be confirmed or refused by `ask`; without, it confirms by itself",
     )  # fmt: skip
     parser.add_argument(
-        "--requests", type=_count, metavar="N", help="with --auto: end the load after N requests"
+        "--requests", type=count, metavar="N", help="with --auto: end the load after N requests"
     )
     add_wish(parser)
     parser.set_defaults(run=_run_client)
@@ -102,7 +83,7 @@ def _add_airplug(parser: argparse.ArgumentParser) -> None:
         "--ident", required=True, metavar="NAME", help="the node's name, unique among all nodes"
     )
     parser.add_argument(
-        "--auto", nargs="?", type=_count, const=AUTO_MS_DEFAULT, metavar="MS",
+        "--auto", nargs="?", type=count, const=AUTO_MS_DEFAULT, metavar="MS",
         help="a client asks for tickets by itself, so long after the last, on average "
         f"({AUTO_MS_DEFAULT}); an office serves in any case",
     )  # fmt: skip
@@ -128,7 +109,7 @@ def _add_airplug(parser: argparse.ArgumentParser) -> None:
         help="the application to write to, and its zone (this one's own, air)",
     )  # fmt: skip
     parser.add_argument(
-        "--verbose", type=_count, default=FACTS, metavar="N",
+        "--verbose", type=count, default=FACTS, metavar="N",
         help="0: errors only, 1: what happens (default), 2: and every line",
     )  # fmt: skip
     parser.add_argument("--notk", action="store_true", help="accepted: there is no window anyway")
@@ -140,10 +121,10 @@ def _add_airplug(parser: argparse.ArgumentParser) -> None:
         "--control", type=Path, metavar="PATH", help="control socket (DIR/control.sock)"
     )
     parser.add_argument(
-        "--seed", type=_count, default=1, metavar="N", help="of all that is drawn (1)"
+        "--seed", type=count, default=1, metavar="N", help="of all that is drawn (1)"
     )
     parser.add_argument(
-        "--hops", type=_count, default=Settings().hops, metavar="N",
+        "--hops", type=count, default=Settings().hops, metavar="N",
         help=f"how often a message may be forwarded ({Settings().hops})",
     )  # fmt: skip
     parser.add_argument(
@@ -257,12 +238,6 @@ def _csv(path: Path | None) -> str | None:
         return None if path is None else path.read_text()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: a whole number, 0 or more")
-    return int(text)
 
 
 def _names(text: str) -> frozenset[str]:

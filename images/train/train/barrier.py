@@ -16,7 +16,7 @@ from .cut import shift_deadlines
 from .facts import Fact
 from .messages import Loaded, LoadPart, Resume
 from .node import Loading
-from .office import Office, hold_now_ns
+from .office_state import Office, hold_now_ns
 from .snapshot import Part, Snapshot, joined, split
 from .ticket import BadValueError
 from .turn import Turn

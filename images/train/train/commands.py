@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import barrier, cut
+from . import barrier, cut, office_tickets
 from . import client as client_rules
-from . import office as office_rules
 from .client import Client
 from .messages import SnapAsk
 from .node import Node
-from .office import Office, Rules
+from .office_state import Office, Rules
 from .snapshot import Snapshot
 from .ticket import BadValueError, Ticket, Wish
 from .turn import Turn
@@ -26,7 +25,7 @@ def create_ticket(
     office, rules = _office(turn)
     number = office.next_id
     turn.office_step(
-        office_rules.create(
+        office_tickets.create(
             rules, office, departure_ns=departure_ns, zone=zone, origin=origin,
             destination=destination, price_cents=price_cents,
         )
@@ -41,18 +40,18 @@ def create_tickets(turn: Turn, rows: Iterable[Mapping[str, Any]]) -> list[int]:
 
 def update_ticket(turn: Turn, ticket: Ticket) -> None:
     """Give an available ticket another journey, departure or price."""
-    turn.office_step(office_rules.update(_office(turn)[0], ticket))
+    turn.office_step(office_tickets.update(_office(turn)[0], ticket))
 
 
 def remove_ticket(turn: Turn, ticket_id: int) -> None:
     """Take an available ticket off sale for good."""
-    turn.office_step(office_rules.remove(_office(turn)[0], ticket_id))
+    turn.office_step(office_tickets.remove(_office(turn)[0], ticket_id))
 
 
 def reclaim_ticket(turn: Turn, ticket_id: int) -> None:
-    """UNSAFE, see `office.reclaim`."""
+    """UNSAFE, see `office_tickets.reclaim`."""
     office, rules = _office(turn)
-    turn.office_step(office_rules.reclaim(rules, office, ticket_id))
+    turn.office_step(office_tickets.reclaim(rules, office, ticket_id))
 
 
 def consult(turn: Turn, wish: Wish) -> int:
@@ -67,9 +66,11 @@ def reserve(turn: Turn, wish: Wish) -> int:
     return _client(turn).request
 
 
-def decide(turn: Turn, accept: bool) -> None:
-    """The user's word on the offer that waits for it."""
+def decide(turn: Turn, accept: bool) -> int:
+    """The user's word on the offer that waits for it; returns the number of its request."""
+    number = _client(turn).request
     turn.client_step(client_rules.decide(_client(turn), accept))
+    return number
 
 
 def take_snapshot(turn: Turn) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .envelope import check_node_name
 from .node import Node, Settings, new_client, new_office
-from .office import HoldClock, Protocol, Rules
+from .office_state import HoldClock, Protocol, Rules
 from .plain import plain, restore
 from .ticket import BadValueError
 

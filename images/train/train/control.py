@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from .customers import Load
 from .host import Host
 from .link import Impairment
 from .listening import Connections
-from .office import State
+from .office_state import State
 from .plain import plain, restore
 from .snapshot import document
 from .ticket import BadValueError, Ticket, Wish
@@ -189,7 +189,6 @@ class Control:
 async def serve(path: Path, answer: Callable[[str], str], done: Callable[[], None]) -> None:
     """Answer requests on the socket `path`, one per line, for ever; only this user may ask."""
     path.unlink(missing_ok=True)
-
     connections = Connections()
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -200,14 +199,15 @@ async def serve(path: Path, answer: Callable[[str], str], done: Callable[[], Non
                 done()
                 await writer.drain()
 
-    mask = os.umask(0o177)
-    try:
-        server = await asyncio.start_unix_server(
-            connections.handled(on_connection), path, limit=ANSWER_BYTES_MAX
-        )
-    finally:
-        os.umask(mask)
-    await connections.serve(server)
+    with _address(path) as address:
+        mask = os.umask(0o177)
+        try:
+            server = await asyncio.start_unix_server(
+                connections.handled(on_connection), address, limit=ANSWER_BYTES_MAX
+            )
+        finally:
+            os.umask(mask)
+        await connections.serve(server)
 
 
 def ask(path: Path, request: Request, timeout_s: float = 10.0) -> Any:
@@ -215,13 +215,24 @@ def ask(path: Path, request: Request, timeout_s: float = 10.0) -> Any:
     no node listens there."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
-        connection.connect(str(path))
+        with _address(path) as address:
+            connection.connect(address)
         connection.sendall(json.dumps(request).encode() + b"\n")
         with connection.makefile("r") as answers:
             answer = json.loads(answers.readline())
     if "error" in answer:
         raise BadValueError(answer["error"])
     return answer["ok"]
+
+
+@contextlib.contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The socket `path` in fewer bytes than the 108 that an address may have (unix(7))."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def load_of(request: Request) -> Load:

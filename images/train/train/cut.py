@@ -9,7 +9,7 @@ from .envelope import Envelope
 from .facts import Fact
 from .messages import KIND_OF, Prepost, Resume, Snap, SnapDone, StatePart
 from .node import Node
-from .office import Office, hold_now_ns
+from .office_state import Office, hold_now_ns
 from .plain import text_of
 from .snapshot import Collection, Part, joined, split
 from .ticket import BadValueError

@@ -21,7 +21,7 @@ from .messages import (
     StatePart,
 )  # fmt: skip
 from .node import Node, Result, Settings
-from .office import HoldClock, Rules
+from .office_state import HoldClock, Rules
 from .reading import Reading
 from .ticket import BadValueError
 from .turn import Turn

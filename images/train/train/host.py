@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from . import codec, deliver
+from .envelope import Envelope
 from .errors import DamagedError, StoreError
 from .messages import KIND_OF
 from .node import Node, Result, Settings
-from .office import Rules
+from .office_state import Rules
 from .plain import plain
 from .reading import Reading
 from .snapshot import Snapshot, document, read_document
@@ -159,17 +160,23 @@ class Host:
 
     def _take(self, result: Result, reading: Reading, payload: str = "") -> None:
         """Be what came of an event; what goes out waits for `_let_out`. `payload` is the line that
-        the event was, to be passed on as it is."""
+        the event was, to be passed on as it is.
+
+        Raises `BadValueError` when a message does not fit a line, and then nothing has changed:
+        an event of which something cannot be said has not happened.
+        """
+        lines = [self._line(envelope, payload) for envelope in result.sends]
         self.node = result.node
         self._out_snapshots += result.snapshots
         self._out_facts += [self._stamped("fact", reading, **plain(fact)) for fact in result.facts]
+        self._out_lines += lines
         for envelope in result.sends:
-            if envelope.origin == self.node.name:
-                self.messages[KIND_OF[type(envelope.body)]] += 1
-                self._out_lines.append(codec.encode(envelope))
-            else:
-                self.messages["forwarded"] += 1
-                self._out_lines.append(codec.passed_on(payload, envelope))
+            own = envelope.origin == self.node.name
+            self.messages[KIND_OF[type(envelope.body)] if own else "forwarded"] += 1
+
+    def _line(self, envelope: Envelope, payload: str) -> str:
+        own = envelope.origin == self.node.name
+        return codec.encode(envelope) if own else codec.passed_on(payload, envelope)
 
     def _let_out(self) -> None:
         """Make the state durable, then say and send what came of it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 LINE_BYTES_MAX = 1440
@@ -43,17 +43,3 @@ class LineSplitter:
 
     def _reject(self, reason: str) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
-
-
-def take_lines(
-    splitter: LineSplitter,
-    data: bytes,
-    receive: Callable[[list[str]], None],
-    reject: Callable[[str], None],
-) -> None:
-    """Hand the lines that `data` completes to `receive`, the reason of each bad one to `reject`."""
-    receive(list(splitter.feed(data)))
-    for reason, count in splitter.rejected.items():
-        for _ in range(count):
-            reject(reason)
-    splitter.rejected.clear()

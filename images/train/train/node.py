@@ -9,7 +9,7 @@ from .channel import Link
 from .client import Client
 from .envelope import Envelope, check_node_name
 from .facts import Fact
-from .office import Office, Rules
+from .office_state import Office, Rules
 from .snapshot import Collection, Snapshot
 from .window import Window
 

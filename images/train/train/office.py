@@ -8,9 +8,8 @@ twice. See docs/explanation/train.md.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from .facts import Fact
 from .messages import (
@@ -29,83 +28,23 @@ from .messages import (
     Synced,
     TicketSent,
 )  # fmt: skip
+from .office_state import (
+    Office,
+    Protocol,
+    Rules,
+    Sale,
+    State,
+    Step,
+    back_on_sale,
+    hold_now_ns,
+    with_sales,
+)  # fmt: skip
 from .plain import wire_text
 from .reading import Reading
-from .ticket import BadValueError, Ticket, Wish
+from .ticket import Ticket, Wish
 
 INFO_CHARS_MAX = 700
 """An INFO names as many tickets as fit here: a message must fit one line of Airplug."""
-
-
-class Protocol(enum.Enum):
-    CONFIRMED = "confirmed"
-    LITERAL = "literal"
-
-
-class HoldClock(enum.Enum):
-    """The clock that holds are counted on. `wall` is the flaw: an NTP step ends them early."""
-
-    MONOTONIC = "monotonic"
-    WALL = "wall"
-
-
-class State(enum.Enum):
-    AVAILABLE = "available"
-    HELD = "held"
-    TRANSFERRED = "transferred"
-    DELETED = "deleted"
-    """Received by its owner; what is left here is the tombstone."""
-    REMOVED = "removed"
-    """Deleted by an operator before it was sold; a tombstone as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """A ticket as the office keeps it. `client`, `request`: whom it is held for or went to."""
-
-    ticket: Ticket
-    state: State = State.AVAILABLE
-    client: str | None = None
-    request: int | None = None
-    deadline_ns: int | None = None
-    """Of a hold, on the hold clock."""
-
-    def is_of(self, client: str, request: int) -> bool:
-        return (self.client, self.request) == (client, request)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an office is told at start and keeps for life."""
-
-    name: str
-    protocol: Protocol = Protocol.CONFIRMED
-    hold_clock: HoldClock = HoldClock.MONOTONIC
-    hold_ns: int = 5_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """`answered`: per client, its last request and the kind of answer it got (for SYNC)."""
-
-    sales: Mapping[int, Sale] = field(default_factory=dict)
-    answered: Mapping[str, int] = field(default_factory=dict)
-    next_id: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What came of an event: the new state, answers to the sender, what there is to log."""
-
-    office: Office
-    answers: tuple[Body, ...] = ()
-    facts: tuple[Fact, ...] = ()
-
-
-def hold_now_ns(rules: Rules, reading: Reading) -> int:
-    """The hold clock's reading, ns."""
-    wall = rules.hold_clock is HoldClock.WALL
-    return reading.wall_ns if wall else reading.monotonic_ns
 
 
 def handle(rules: Rules, office: Office, client: str, body: Body, reading: Reading) -> Step:
@@ -144,7 +83,7 @@ def expire(rules: Rules, office: Office, reading: Reading) -> Step:
     facts = tuple(
         Fact("hold.expired", sale.ticket.ticket_id, sale.client, sale.request) for sale in over
     )
-    return Step(_with(office, *(_available(rules, sale) for sale in over)), facts=facts)
+    return Step(with_sales(office, *(back_on_sale(rules, sale) for sale in over)), facts=facts)
 
 
 def _inform(office: Office, query: int, wish: Wish, reading: Reading) -> Step:
@@ -187,7 +126,7 @@ def _reserve(
     if rules.protocol is Protocol.LITERAL:
         answer = TicketSent(request, replace(sale.ticket, holder=client))
     fact = Fact("ticket.held", sale.ticket.ticket_id, client, request)
-    return Step(_with(office, held), (answer,), (fact,))
+    return Step(with_sales(office, held), (answer,), (fact,))
 
 
 def _again(
@@ -225,7 +164,7 @@ def _transfer(rules: Rules, office: Office, client: str, request: int) -> Step:
         return Step(office, (sent,))
     gone = replace(sale, ticket=sent.ticket, state=State.TRANSFERRED, deadline_ns=None)
     fact = Fact("ticket.transferred", sale.ticket.ticket_id, client, request)
-    return Step(_with(office, gone), (sent,), (fact,))
+    return Step(with_sales(office, gone), (sent,), (fact,))
 
 
 def _release(office: Office, client: str, request: int) -> Step:
@@ -234,7 +173,7 @@ def _release(office: Office, client: str, request: int) -> Step:
         return Step(office)
     back = replace(sale, state=State.AVAILABLE, client=None, request=None, deadline_ns=None)
     fact = Fact("hold.refused", sale.ticket.ticket_id, client, request)
-    return Step(_with(office, back), facts=(fact,))
+    return Step(with_sales(office, back), facts=(fact,))
 
 
 def _received(office: Office, client: str, request: int, ticket_id: int) -> Step:
@@ -251,47 +190,9 @@ def _received(office: Office, client: str, request: int, ticket_id: int) -> Step
         state=State.DELETED,
         deadline_ns=None,
     )
-    return Step(_with(office, done), (ack,), (Fact("ticket.sold", ticket_id, client, request),))
-
-
-def create(
-    rules: Rules, office: Office, *, departure_ns: int, zone: str, origin: str, destination: str,
-    price_cents: int | None,
-) -> Step:  # fmt: skip
-    """A new ticket, AVAILABLE, under a number that was never used. Raises `BadValueError`."""
-    ticket = Ticket(
-        office.next_id, departure_ns, zone, origin, destination, rules.name, price_cents
+    return Step(
+        with_sales(office, done), (ack,), (Fact("ticket.sold", ticket_id, client, request),)
     )
-    grown = replace(_with(office, Sale(ticket)), next_id=office.next_id + 1)
-    return Step(grown, facts=(Fact("ticket.created", ticket.ticket_id, None, None),))
-
-
-def update(office: Office, ticket: Ticket) -> Step:
-    """Change an AVAILABLE ticket's journey or price. Raises `BadValueError`."""
-    sale = _only_available(office, ticket.ticket_id, "change")
-    changed = replace(sale, ticket=replace(ticket, holder=sale.ticket.holder))
-    fact = Fact("ticket.updated", ticket.ticket_id, None, None)
-    return Step(_with(office, changed), facts=(fact,))
-
-
-def remove(office: Office, ticket_id: int) -> Step:
-    """Take an AVAILABLE ticket off sale for good. Raises `BadValueError`."""
-    sale = _only_available(office, ticket_id, "delete")
-    fact = Fact("ticket.removed", ticket_id, None, None)
-    return Step(_with(office, replace(sale, state=State.REMOVED)), facts=(fact,))
-
-
-def reclaim(rules: Rules, office: Office, ticket_id: int) -> Step:
-    """Sell again what a client that is dead for good has not acknowledged.
-
-    UNSAFE: if that client comes back, two hold the ticket. For an operator only. Raises
-    `BadValueError`.
-    """
-    sale = office.sales.get(ticket_id)
-    if sale is None or sale.state is not State.TRANSFERRED:
-        raise BadValueError(f"ticket {ticket_id}: only one that is TRANSFERRED can be reclaimed")
-    fact = Fact("ticket.reclaimed", ticket_id, sale.client, sale.request)
-    return Step(_with(office, _available(rules, sale)), facts=(fact,))
 
 
 def rearm_holds(rules: Rules, office: Office, reading: Reading) -> Office:
@@ -299,29 +200,8 @@ def rearm_holds(rules: Rules, office: Office, reading: Reading) -> Office:
     holds are always safe."""
     deadline_ns = hold_now_ns(rules, reading) + rules.hold_ns
     held = [sale for sale in office.sales.values() if sale.deadline_ns is not None]
-    return _with(office, *(replace(sale, deadline_ns=deadline_ns) for sale in held))
-
-
-def _only_available(office: Office, ticket_id: int, verb: str) -> Sale:
-    sale = office.sales.get(ticket_id)
-    if sale is None:
-        raise BadValueError(f"ticket {ticket_id}: there is none to {verb}")
-    if sale.state is not State.AVAILABLE:
-        raise BadValueError(
-            f"ticket {ticket_id} is {sale.state.value}: only an available one can be {verb}d"
-        )
-    return sale
-
-
-def _available(rules: Rules, sale: Sale) -> Sale:
-    return Sale(replace(sale.ticket, holder=rules.name))
+    return with_sales(office, *(replace(sale, deadline_ns=deadline_ns) for sale in held))
 
 
 def _sale_of(office: Office, client: str, request: int) -> Sale | None:
     return next((sale for sale in office.sales.values() if sale.is_of(client, request)), None)
-
-
-def _with(office: Office, *sales: Sale) -> Office:
-    if not sales:
-        return office
-    return replace(office, sales={**office.sales, **{s.ticket.ticket_id: s for s in sales}})

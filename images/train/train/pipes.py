@@ -14,16 +14,16 @@ import queue
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .airplug import Header, HeaderMode, Subscriptions, frame, unframe
-from .lines import LINE_BYTES_MAX, LineSplitter, take_lines
-from .link import Impairment, fates
-from .plain import plain
+from .carrier import BentLink, Hearing
+from .lines import LINE_BYTES_MAX, LineSplitter
+from .link import Impairment
 from .relay import write_whole
 from .ticket import BadValueError
 
-NS = 1_000_000_000
 QUEUE_LINES_MAX = 10_000
 FLUSH_S_MAX = 1.0
 AIR = "air"
@@ -74,9 +74,7 @@ class Terminal:
         seed: str,
         watch: Callable[[str], None] | None = None,
     ) -> None:
-        self.impairment = Impairment()
-        self.sent = 0
-        self.dropped = 0
+        self.bent = BentLink(random.Random(seed), self._write)
         self.ignored = 0
         """Lines for other applications, or from ones not subscribed to."""
         self._mode = mode
@@ -84,60 +82,48 @@ class Terminal:
         self._subscriptions = subscriptions
         self._watch = watch
         """Sees every line, "> " or "< " before it."""
-        self._chance = random.Random(seed)
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._writer = LineWriter(1, self._end)
 
     def send(self, payload: str) -> None:
         """Write it with its header, as the link lets it."""
-        delays_ns = fates(self.impairment, self._chance)
-        self.dropped += not delays_ns
-        for delay_ns in delays_ns:
-            if delay_ns:
-                asyncio.get_running_loop().call_later(delay_ns / NS, self._write, payload)
-            else:
-                self._write(payload)
+        self.bent.send(payload)
 
-    def _write(self, payload: str) -> None:
+    def _write(self, payload: str) -> bool:
         line = frame(payload, self._mode, self._header)
         if len(line) > LINE_BYTES_MAX:
             raise BadValueError(f"a line of {len(line)} bytes: {LINE_BYTES_MAX} are allowed")
         if self._watch is not None:
             self._watch(f"> {line}")
-        if self._writer.write(line):
-            self.sent += 1
-        else:
-            self.dropped += 1
+        written = self._writer.write(line)
+        self.bent.sent += written
+        return written
 
     def impair(self, peer: str | None, impairment: Impairment) -> None:
         """Bend stdout, the only link there is."""
         if peer not in (None, AIR):
             raise BadValueError(f"{peer!r} is no link here; the only one is {AIR}")
-        self.impairment = impairment
+        self.bent.impairment = impairment
 
     def status(self) -> dict[str, Any]:
         """Lines written, lost here and not for us, and what bends the link."""
-        counts = {"sent": self.sent, "dropped": self.dropped, "ignored": self.ignored}
-        return {AIR: {**counts, **plain(self.impairment)}}
+        return {AIR: {"ignored": self.ignored, **self.bent.status()}}
 
     def _end(self) -> None:
         """From any thread: nothing more comes, or nobody reads any more."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ended.set)
 
-    async def run(
-        self,
-        receive: Callable[[list[str]], None],
-        reject: Callable[[str], None],
-        done: Callable[[], None],
-    ) -> None:
+    async def run(self, hearing: Hearing) -> None:
         """Take lines until stdin ends, or nobody reads what is written."""
         splitter = LineSplitter()
+        unframed = replace(
+            hearing, receive=lambda lines: hearing.receive(self._payloads(lines, hearing.reject))
+        )
 
         def take(data: bytes) -> None:
-            take_lines(splitter, data, lambda lines: receive(self._payloads(lines, reject)), reject)
-            done()
+            unframed.take(splitter, data)
 
         threading.Thread(target=_read, args=(0, self._loop, take, self._end), daemon=True).start()
         try:

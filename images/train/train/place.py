@@ -27,7 +27,11 @@ class Place:
         except OSError as error:
             os.close(self._lock)
             raise StoreError(f"{directory}: another process runs on this state") from error
-        self.store = Store(directory / "node.db")
+        try:
+            self.store = Store(directory / "node.db")
+        except StoreError:
+            os.close(self._lock)
+            raise
 
     @property
     def control(self) -> Path:

@@ -11,40 +11,19 @@ import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol
+from typing import Any, ParamSpec
 
 from . import clocks, commands, timetable
+from .carrier import Carrier, Hearing
 from .config import Config
 from .control import Control, Request, load_of, serve
 from .customers import Customers, Load
 from .host import Host
-from .link import Impairment
 from .place import Place
-from .tcp import Ticker
+from .ticker import Ticker
 
 P = ParamSpec("P")
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-
-
-class Carrier(Protocol):
-    """What moves lines to and from the neighbors."""
-
-    def send(self, payload: str) -> None:
-        """To every neighbor."""
-
-    def impair(self, peer: str | None, impairment: Impairment) -> None:
-        """Bend the link to `peer`, or all. Raises `BadValueError` for a stranger."""
-
-    def status(self) -> dict[str, Any]:
-        """The links, for `status`."""
-
-    async def run(
-        self,
-        receive: Callable[[list[str]], None],
-        reject: Callable[[str], None],
-        done: Callable[[], None],
-    ) -> None:
-        """Carry until the input ends, if it does. `done` follows every batch of lines."""
 
 
 class Service:
@@ -108,9 +87,8 @@ class Service:
                 control.unlink()
 
     async def _carry(self) -> None:
-        await self._carrier.run(
-            self._guarded(self.host.receive_all), self._guarded(self.host.reject), self._after
-        )
+        receive, reject = self._guarded(self.host.receive_all), self._guarded(self.host.reject)
+        await self._carrier.run(Hearing(receive, reject, self._after))
         self._stop(0)
 
     def _stop(self, code: int) -> None:

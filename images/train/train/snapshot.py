@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from .channel import Channel
 from .client import Client
 from .messages import Prepost
-from .office import Office
+from .office_state import Office
 from .plain import restore, text_of
 from .ticket import BadValueError
 

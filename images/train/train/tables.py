@@ -58,6 +58,8 @@ def _departure(ticket: dict[str, Any]) -> str:
 def info(answer: dict[str, Any]) -> str:
     """The office's answer to a consultation."""
     shown = answer["tickets"]
+    if not shown:
+        return "no tickets fit; places are written as in the timetable, whole"
     more = answer["total"] - len(shown)
     return tickets(shown) + (f"\nand {more} more" if more else "")
 

@@ -10,13 +10,13 @@ import json
 from dataclasses import replace
 
 from . import client as client_rules
-from . import office as office_rules
 from .channel import Channel, Link, Pending
 from .envelope import Envelope
 from .facts import Fact
 from .messages import KIND_OF, KINDS, Ack, Application, Body, Control
 from .node import Node, Result, Seen, Settings
-from .office import Rules
+from .office_state import Rules
+from .office_state import Step as OfficeStep
 from .plain import restore, text_of
 from .reading import Reading
 from .snapshot import Snapshot
@@ -182,7 +182,7 @@ class Turn:
         for body in step.sends:
             self.send(self.node.office_name, body)
 
-    def office_step(self, step: office_rules.Step, client: str | None = None) -> None:
+    def office_step(self, step: OfficeStep, client: str | None = None) -> None:
         """Take over what came of an event at this office; answers go to `client`."""
         self.node = replace(self.node, office=step.office)
         self.fact(*step.facts)

@@ -133,7 +133,7 @@ def side_by_side(attempts: Rows, reservations: Rows, claims: Rows) -> dict[str, 
     by_seat: dict[str, list[Claim]] = {}
     for row in attempts:
         record = decided.get((row["claim_id"], row["server"], row["seat"]), {})
-        claim = _claim(row, record, received.get(row["claim_id"], {}))
+        claim = claim_of(row, record, received.get(row["claim_id"], {}), row["holds"])
         by_seat.setdefault(claim.seat, []).append(claim)
     for of_seat in by_seat.values():
         of_seat.sort(key=lambda claim: (claim.time_ns, claim.attempt_id))
@@ -148,14 +148,16 @@ def _rows(evidence: Evidence, table: str, phase: str, wanted: pl.Expr) -> list[d
         return rows.collect(engine="streaming").to_dicts()
 
 
-def _claim(attempt: Row, record: Row, received: Mapping[str, int]) -> Claim:
+def claim_of(attempt: Row, record: Row, received: Mapping[str, int], holds: bool) -> Claim:
+    """A row of attempts, the server's record of it (empty if there is none) and when the servers
+    learned of it, as one; `holds`: whether the buyer ended up with a receipt."""
     stamp_ns = record.get("stamp_ns")
     return Claim(
         attempt_id=attempt["attempt_id"],
         seat=attempt["seat"],
         buyer=attempt["buyer"],
         server=attempt["server"],
-        holds_receipt=attempt["holds"],
+        holds_receipt=holds,
         receipt_id=attempt["receipt_id"],
         claim_id=attempt["claim_id"],
         sent_ns=attempt["sent_ns"],

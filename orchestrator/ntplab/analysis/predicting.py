@@ -1,12 +1,14 @@
 """Theory beside measurement: how many seats theory says are sold twice, and how many were.
 
-The prediction is made from measured clock errors, measured replication delays and the arrivals
-that there really were (`theory.py`); who was told what does not enter it. So it says more than the
+The prediction is made from measured clock errors, measured replication delays, waits that came out
+longer than they should, and the arrivals that there really were (`theory.py`); who was told what
+does not enter it. So it says more than the
 explanations do: those ask of the seats that were sold twice whether the condition held, this asks
 of every contested seat whether it held, and so also of those on which nothing happened.
 
-Where a message's own delay is not on record, the seat is played with each of `LAGS` delays out of
-the phase's distribution, and counts with the share of them that sell it twice.
+A message that a server's own list does not know never came there. Where that list is not in
+evidence, the seat is played with each of `LAGS` delays out of the phase's distribution, and counts
+with the share of them that sell it twice.
 
 The prediction is held against the 95 % interval of what was observed. Outside it, theory and lab
 disagree, and that is told.
@@ -14,7 +16,7 @@ disagree, and that is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -24,6 +26,8 @@ from .intervals import wilson
 from .results import Prediction
 from .theory import DATABASE, THEORIES, Conditions, Offer, Theory
 
+NEVER_NS = 2**62
+"""later than any lab time"""
 SEATS_MAX = 5_000
 """contested seats that are played in one phase, one by one; of more than that a sample is played,
 and the others are counted as left out"""
@@ -141,7 +145,7 @@ class Tally:
         """The share of the delays with which two buyers end up with a receipt."""
         theory: Theory = THEORIES[self.policy][1]
         around = Conditions(self._theta_ns, self.world.monotonic_ns, self.world.params)
-        offers = [offer_of(claim) for claim in claims]
+        offers = [offer_of(claim, self.world.holders) for claim in claims]
         lags_ns = self.lags_ns or (0,)
         servers = {offer.server for offer in offers}
         if all(servers <= {news.server, *news.reached_ns} for news in offers):
@@ -169,19 +173,26 @@ class Tally:
         return {**params, **lag, **skew}
 
 
-def offer_of(claim: Claim) -> Offer:
-    """A claim without what became of it."""
+def offer_of(claim: Claim, holders: Collection[str] = ()) -> Offer:
+    """A claim without what became of it.
+
+    `holders`: the servers whose list of claims is in evidence. Where it is not in such a list, news
+    of it had not come there by the end of the phase: a busy machine gives a message up.
+    """
+    missed = {holder: NEVER_NS for holder in holders if holder != claim.server}
     delay_ns, confirm_ns = claim.confirm_delay_ns, None
     if claim.confirm_sent_ns is not None:
         confirm_ns = claim.decided_ns  # when it came to its server, whatever was made of it
     if confirm_ns is None and delay_ns is not None:
         confirm_ns = claim.time_ns + delay_ns
     bounds = (claim.bound_ns, claim.peers_bound_ns)
+    decided_ns = claim.decided_ns
     return Offer(
         buyer=claim.buyer,
         server=claim.server,
         at_ns=claim.time_ns,
         confirm_ns=confirm_ns,
         wait_ns=sum(bound_ns for bound_ns in bounds if bound_ns is not None),
-        reached_ns=claim.received_ns,
+        waited_ns=None if decided_ns is None else decided_ns - claim.time_ns,
+        reached_ns={**missed, **claim.received_ns},
     )

@@ -4,22 +4,17 @@
     any(points[skew=2s].phases.load.bookings.double_bookings) > 0    at one of them at least
     sum(points.phases.load.bookings.unexplained) == 0                min, max, mean likewise
 
-The selector compares an axis with a value or with another axis; several are joined by commas.
-What follows `points` is a path as in a run's expectations.
+Which points: see `sweep_selecting.py`. What follows `points` is a path as in a run's expectations.
 """
 
 from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
 
-from .. import units
 from .expectations import (
-    OPERATORS,
     Expectation,
     InvalidExpectation,
     compare,
@@ -27,8 +22,8 @@ from .expectations import (
     parse_expectation,
 )
 from .results import ExpectationResult, Results, Verdict
+from .sweep_selecting import Selection, Settings, belongs, select
 
-Settings = Mapping[str, Any]
 Number = float | int
 
 AGGREGATES: dict[str, Callable[[Sequence[Number]], Number]] = {
@@ -43,20 +38,19 @@ _WHOLE = re.compile(
     r"^\s*(?:(?P<how>[a-z]+)\s*\(\s*)?points(?:\[(?P<which>[^\]]*)\])?\.(?P<path>[\w.\-]+)\s*"
     r"(?P<close>\))?\s*(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>\S+)\s*$"
 )
-_TERM = re.compile(r"^\s*([\w.\-]+?)\s*(==|=|!=|<=|>=|<|>)\s*(.+?)\s*$")
 _HINT = "write it like `points[skew<wait].phases.load.bookings.double_bookings == 0`"
 
 
 @dataclass(frozen=True)
 class SweepExpectation:
-    """A parsed expectation; `selected` are the positions of the points it is about."""
+    """A parsed expectation; `selected` are the points it is about."""
 
     text: str
     how: str
     inner: str
     """what would be expected of one run"""
     parsed: Expectation
-    selected: tuple[int, ...]
+    selected: Selection
 
 
 def check_sweep_expectation(
@@ -83,7 +77,7 @@ def parse_sweep_expectation(
         raise InvalidExpectation(f"unknown function `{how}`; there is: {known}")
     inner = f"{match['path']} {match['op']} {match['value']}"
     parsed = parse_expectation(inner, phase_names, server_names)
-    selected = _select(match["which"] or "", points)
+    selected = select(match["which"] or "", points, phase_names, server_names)
     return SweepExpectation(text.strip(), how, inner, parsed, selected)
 
 
@@ -99,7 +93,10 @@ def evaluate_sweep(
         wanted = parse_sweep_expectation(text, settings, phase_names, server_names)
     except InvalidExpectation as error:
         return ExpectationResult(expect=text, observed=None, verdict="unknown", reason=str(error))
-    held = [_at(wanted, results[index], server_names) for index in wanted.selected]
+    held = _held(wanted, results, server_names)
+    if not held:
+        reason = f"no point turned out to have `{wanted.selected.words}`"
+        return ExpectationResult(expect=text, observed=None, verdict="unknown", reason=reason)
     if wanted.how in QUANTIFIERS:
         return _quantified(wanted, held)
     numbers = [one.observed for one in held if one.observed is not None]
@@ -112,12 +109,19 @@ def evaluate_sweep(
     return ExpectationResult(expect=text, observed=observed, verdict=verdict, reason=reason)
 
 
-def _at(
-    wanted: SweepExpectation, results: Results | None, server_names: Sequence[str]
-) -> ExpectationResult:
-    if results is None:
-        return ExpectationResult(expect=wanted.inner, observed=None, verdict="unknown")
-    return evaluate(wanted.inner, results, server_names)
+def _held(
+    wanted: SweepExpectation, results: Sequence[Results | None], server_names: Sequence[str]
+) -> list[ExpectationResult]:
+    """The expectation at every point it is about, or may be about for all that is known."""
+    held = []
+    for index in wanted.selected.indices:
+        found = results[index]
+        inside = belongs(wanted.selected, found, server_names)
+        if found is None or inside is None:
+            held.append(ExpectationResult(expect=wanted.inner, observed=None, verdict="unknown"))
+        elif inside:
+            held.append(evaluate(wanted.inner, found, server_names))
+    return held
 
 
 def _quantified(
@@ -144,45 +148,3 @@ def _nearest(wanted: SweepExpectation, deciding: Sequence[ExpectationResult]) ->
         return None
     upward = wanted.parsed.op in ("<", "<=", "==")
     return max(numbers) if upward else min(numbers)
-
-
-# --- selecting ----------------------------------------------------------------------------
-
-
-def _select(which: str, points: Sequence[Settings]) -> tuple[int, ...]:
-    terms = [term for term in which.split(",") if term.strip() not in ("", "*")]
-    chosen = list(range(len(points)))
-    for term in terms:
-        chosen = [index for index in chosen if _holds(term, points[index], points)]
-    if not chosen:
-        raise InvalidExpectation(f"no point has `{which}`")
-    return tuple(chosen)
-
-
-def _holds(term: str, settings: Settings, points: Sequence[Settings]) -> bool:
-    match = _TERM.match(term)
-    if match is None:
-        raise InvalidExpectation(f"cannot read `{term.strip()}`: write it like skew=500ms")
-    name, op, text = match.groups()
-    names = dict.fromkeys(name for point in points for name in point)
-    if name not in names:
-        near = get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"there is: {', '.join(names)}"
-        raise InvalidExpectation(f"no axis is called `{name}`; {hint}")
-    if name not in settings or (text in names and text not in settings):
-        return False
-    one, other = _comparable(settings[name]), _comparable(settings.get(text, text))
-    operator = OPERATORS["==" if op == "=" else op]
-    if op not in ("=", "==", "!=") and type(one) is not type(other):
-        raise InvalidExpectation(f"`{term.strip()}`: `{one}` and `{other}` have no order")
-    return bool(operator(one, other))
-
-
-def _comparable(value: Any) -> Any:
-    """A quantity as a number of its unit, so that 0.5s equals 500ms; anything else as it is."""
-    for parse in (units.parse_duration_ns, units.parse_ppm, units.parse_rate_hz, float):
-        try:
-            return float(parse(value))
-        except (ValueError, TypeError):
-            continue
-    return value["name"] if isinstance(value, Mapping) and "name" in value else value

@@ -30,6 +30,8 @@ class Offer:
     """when the buyer would confirm a hold"""
     wait_ns: int | None = None
     """commit-wait: both clock bounds, as they were promised"""
+    waited_ns: int | None = None
+    """from coming to being decided, where that is on record"""
     reached_ns: Mapping[str, int] = field(default_factory=dict)
     """when news of it came to other servers, where that was measured"""
 
@@ -56,14 +58,15 @@ def timestamp_order(offers: Sequence[Offer], around: Conditions, lag_ns: int) ->
     """Stamped by wall clocks; the lowest stamp known after delta wins."""
     stamps = [(o.at_ns + around.theta_ns(o.server, o.at_ns), 0, o.server) for o in offers]
     delta_ns = around.params.get("stability_ns", 0)
-    return _lowest_known(offers, stamps, [delta_ns] * len(offers), lag_ns)
+    return _lowest_known(offers, stamps, [_waited(o, delta_ns) for o in offers], lag_ns)
 
 
 def commit_wait(offers: Sequence[Offer], around: Conditions, lag_ns: int) -> Receipts:
     """Stamped by wall clocks; delta is the lag bound and what both clocks may be off."""
     stamps = [(o.at_ns + around.theta_ns(o.server, o.at_ns), 0, o.server) for o in offers]
     bound_ns = around.params.get("lag_ns", 0)
-    return _lowest_known(offers, stamps, [bound_ns + (o.wait_ns or 0) for o in offers], lag_ns)
+    waits_ns = [_waited(offer, bound_ns + (offer.wait_ns or 0)) for offer in offers]
+    return _lowest_known(offers, stamps, waits_ns, lag_ns)
 
 
 def hybrid_logical(offers: Sequence[Offer], around: Conditions, lag_ns: int) -> Receipts:
@@ -82,7 +85,13 @@ def hybrid_logical(offers: Sequence[Offer], around: Conditions, lag_ns: int) -> 
             (wall_ns if ahead else highest[0], 0 if ahead else highest[1] + 1, offer.server)
         )
     delta_ns = around.params.get("stability_ns", 0)
-    return _lowest_known(offers, stamps, [delta_ns] * len(offers), lag_ns)
+    return _lowest_known(offers, stamps, [_waited(o, delta_ns) for o in offers], lag_ns)
+
+
+def _waited(offer: Offer, delta_ns: int) -> int:
+    """What the wait came to. A busy machine decides late, and learns of more meanwhile; a server
+    that decided before its time is wrong, and that must show as a disagreement."""
+    return max(delta_ns, offer.waited_ns or 0)
 
 
 def _lowest_known(

@@ -1,6 +1,7 @@
 """The train system's part of results.json. `results.py` has the whole; see there for the marks.
 
 A *double sale*: two clients own one ticket in one generation (loading a snapshot begins the next).
+A *resale*: a client's second request gets it the very ticket that it owns already, from its first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Ownership(_Model):
 
 
 class DoubleSale(_Model):
-    """One ticket that two clients own, and why that could be."""
+    """One ticket that two clients own, and why that could be; or one client, by two requests."""
 
     ticket: int
     generation: int
@@ -43,6 +44,16 @@ class DoubleSale(_Model):
     words: str
     reason: str
     """why it is not explained; empty when it is"""
+
+    @property
+    def since_lab_ns(self) -> int:
+        """From when on it was so: the second sale's owner may have its ticket first."""
+        return max(self.first.owned_lab_ns, self.second.owned_lab_ns)
+
+    @property
+    def to_its_owner(self) -> bool:
+        """Whether it is a resale."""
+        return self.first.client == self.second.client
 
 
 class Snapshots(_Model):
@@ -85,7 +96,11 @@ class TrainFigures(_Model):
     """holds that expired earlier than they should: the hold clock was moved"""
     receipt_conflicts: int = 0
     double_sales: int = 0
+    """tickets that two clients own"""
+    resales: int = 0
+    """tickets that were sold again to the client that owned them"""
     unexplained: int = 0
+    """of both; `by_...` as well"""
     by_late_receipt: int = 0
     by_clock_step: int = 0
     by_reclaim: int = 0

@@ -6,7 +6,7 @@ Not a stage of a run: it uses labs from outside, as the command line does.
 - measuring.py: what every benchmark is given: an engine, somewhere to write, somebody to tell
 - labs.py, samples.py: a lab for a benchmark, the clocks of one
 - reading.py, database.py, discipline.py: the benchmarks of the virtual clock
-- bring_up.py, convergence.py, throughput.py, demo.py: those of the whole lab
+- bring_up.py, convergence.py, throughput.py, demo.py, sweeping.py: those of the whole lab
 - reporting.py: what a report costs, of made-up evidence: needs no lab
 - live_page.py: what the live page costs, in a real browser; processes.py reads it from /proc,
   live_page_server.py is the server that it looks at

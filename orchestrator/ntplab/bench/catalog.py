@@ -17,6 +17,7 @@ from . import (
     model_checking,
     reading,
     reporting,
+    sweeping,
     throughput,
 )
 from .figures import Outcome, Skipped
@@ -46,6 +47,7 @@ GROUPS = (
     Group(convergence.ABOUT, convergence.measure),
     Group(throughput.ABOUT, throughput.measure),
     Group(demo.ABOUT, demo.measure),
+    Group(sweeping.ABOUT, sweeping.measure),
     Group(judging.ABOUT, judging.measure),
     Group(reporting.ABOUT, reporting.measure),
     Group(live_page.ABOUT, live_page.measure),

@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 from ..analysis.bookings import DETAILS_MAX, double_bookings, is_contested
-from ..analysis.claims import LAGS, Claim
+from ..analysis.claims import LAGS, Claim, claim_of
 from ..analysis.clocks import Clocks
 from ..analysis.explain import World, model_of
 from ..analysis.findings import EXAMPLES_MAX, stamp_findings
@@ -95,38 +95,11 @@ def _claims_by_seat(
     for row in attempts:
         if len(buyers[row["seat"]]) > 1:
             record = decided.get((row["claim_id"], row["server"], row["seat"]), {})
-            by_seat[row["seat"]].append(_claim(row, record, received.get(row["claim_id"], {})))
+            known = received.get(row["claim_id"], {})
+            by_seat[row["seat"]].append(claim_of(row, record, known, _holds(row)))
     for found in by_seat.values():
         found.sort(key=lambda claim: (claim.time_ns, claim.attempt_id))
     return dict(sorted(by_seat.items()))
-
-
-def _claim(attempt: Row, record: Row, received: dict[str, int]) -> Claim:
-    stamp_ns = record.get("stamp_ns")
-    return Claim(
-        attempt_id=attempt["attempt_id"],
-        seat=attempt["seat"],
-        buyer=attempt["buyer"],
-        server=attempt["server"],
-        holds_receipt=_holds(attempt),
-        receipt_id=attempt["receipt_id"],
-        claim_id=attempt["claim_id"],
-        sent_ns=attempt["sent_ns"],
-        confirm_sent_ns=attempt["confirm_sent_ns"],
-        stamp_ns=attempt["stamp_ns"] if stamp_ns is None else stamp_ns,
-        claimed_ns=record.get("claimed_lab_ns"),
-        decided_ns=record.get("decided_lab_ns"),
-        hold_granted_ns=record.get("hold_granted_ns"),
-        hold_expires_ns=record.get("hold_expires_ns"),
-        ttl_ns=record.get("ttl_ns"),
-        received_ns=received,
-        confirm_delay_ns=attempt["confirm_delay_ns"],
-        logical=record.get("logical") or 0,
-        claimed_wall_ns=record.get("claimed_wall_ns"),
-        bound_ns=record.get("bound_ns"),
-        peers_bound_ns=record.get("peers_bound_ns"),
-        judged_ns=record.get("judged_ns"),
-    )
 
 
 def _predicted(

@@ -6,7 +6,6 @@ The spinner is there only on a terminal.
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 
 from rich.status import Status
 
@@ -58,12 +57,7 @@ class Narrator:
             self._spinner.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._spinner:
             self._spinner.stop()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -17,6 +15,7 @@ from ..paths import REPO_DIR
 from ..setup.host import Host, install
 from .loading import ready_driver
 from .output import out
+from .testing import Outcome, exit_code, goes_on, parts_of, run_pytest, summary
 
 KINDS = {
     "unit": ("tests/unit", "tests/golden"),
@@ -29,7 +28,6 @@ NEEDED_PROGRAMS = {
     "make": "make",
     "musl-gcc": "musl-tools",
     "shellcheck": "shellcheck",
-    "chromium": "chromium",
 }
 NEEDED_BY_KIND = {"browser": {"chromium": "chromium"}}
 """What only some tests need: a browser is large."""
@@ -57,20 +55,36 @@ def run_tests(
     """Run the tests, all or those of one kind.
 
     Installs the tools they need where they are missing; for the lab and browser tests, starts the
-    engine and builds the images. What follows -- is passed to pytest.
+    engine and builds the images. Kinds unit and clock run in parallel, in as many processes as
+    there are processors; labs two at a time; what measures this machine alone, at the end. What
+    follows -- is passed to pytest.
     """
-    if kind is not None and kind not in KINDS:
-        raise UsageError(f"no tests of kind {kind!r}", hint=f"there are: {', '.join(KINDS)}")
-    chosen = [kind] if kind else list(KINDS)
+    chosen, passed_on = kinds_and_arguments(kind, arguments or [])
     install_tools(chosen)
     if set(chosen) & set(NEEDS_LAB):
         ready_driver(all_images=True)
-    folders = [folder for name in chosen for folder in KINDS[name] if (REPO_DIR / folder).is_dir()]
     # Whoever starts us in the background may have had SIGINT ignored, and programs inherit that:
     # the ones that tests interrupt would not listen.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    command = [sys.executable, "-m", "pytest", *folders, *(arguments or [])]
-    raise typer.Exit(subprocess.run(command, cwd=REPO_DIR, env=_environment()).returncode)
+    outcomes: list[Outcome] = []
+    for kinds, how in parts_of(chosen):
+        folders = [folder for name in kinds for folder in KINDS[name]]
+        there = [folder for folder in folders if (REPO_DIR / folder).is_dir()]
+        outcomes.append(run_pytest([*there, *how, *passed_on], _environment()))
+        if not goes_on(outcomes[-1]):
+            break
+    if len(outcomes) > 1:
+        out.say(summary(outcomes))
+    raise typer.Exit(exit_code(outcomes))
+
+
+def kinds_and_arguments(first: str | None, rest: list[str]) -> tuple[list[str], list[str]]:
+    """What to test, and what pytest is passed: a first word that is an option is pytest's."""
+    if first is not None and first.startswith("-"):
+        return list(KINDS), [first, *rest]
+    if first is not None and first not in KINDS:
+        raise UsageError(f"no tests of kind {first!r}", hint=f"there are: {', '.join(KINDS)}")
+    return [first] if first else list(KINDS), rest
 
 
 def install_tools(kinds: Sequence[str]) -> None:

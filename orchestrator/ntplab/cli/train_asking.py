@@ -28,10 +28,14 @@ class TrainLab:
     name: str
     office: str
     clients: tuple[str, ...]
+    running: frozenset[str]
 
     @property
     def nodes(self) -> tuple[str, ...]:
         return (self.office, *self.clients)
+
+    def is_running(self, node: str) -> bool:
+        return node in self.running
 
     def node(self, wanted: str) -> str:
         """`wanted`, if it is a node. Raises `UsageError`."""
@@ -57,30 +61,34 @@ def train_lab(wanted: str | None) -> TrainLab:
     """The lab that is meant. Raises `UsageError` for one with another system in it."""
     driver = connect()
     name = pick_lab(driver, wanted)
-    running = [c for c in driver.containers(name) if c.image.partition(":")[0].endswith("/train")]
-    if not running:
+    found = [c for c in driver.containers(name) if c.image.partition(":")[0].endswith("/train")]
+    if not found:
         raise UsageError(
             f"lab {name} has no train system in it",
             hint="./ntplab up playbooks/scenarios/train-confirmed.yaml starts one",
         )
-    nodes = sorted(c.node for c in running)
-    alive = next((c.node for c in running if c.status == "running"), None)
-    if alive is None:
-        raise UsageError(f"no node of lab {name} is running", hint="./ntplab down removes it")
-    told = json.loads(driver.exec(name, alive, ["cat", TRAIN_CONFIG_PATH]).stdout)
-    office = str(told["office"])
-    return TrainLab(driver, name, office, tuple(node for node in nodes if node != office))
+    nodes = sorted(c.node for c in found)
+    config = driver.read_files(name, nodes[0], TRAIN_CONFIG_PATH)
+    office = str(json.loads(next(iter(config.values())))["office"])
+    clients = tuple(node for node in nodes if node != office)
+    running = frozenset(c.node for c in found if c.status == "running")
+    return TrainLab(driver, name, office, clients, running)
 
 
 def ask(lab: TrainLab, node: str, words: Sequence[str], *, stdin: bytes | None = None) -> str:
     """The answer of one node as it prints it. Raises `UsageError` for a question that makes no
     sense, `FaultError` for a node that does not answer, `typer.Exit(1)` where it refuses."""
+    if not lab.is_running(node):
+        raise FaultError(f"{node} is not running", hint=f"./ntplab train restart {node}")
     done = lab.driver.exec(lab.name, node, ["ntplab-train", "ask", *words], stdin=stdin)
     if done.ok:
         return done.stdout
     what, hint = _words(done.stderr)
     if done.exit_code == USAGE:
-        raise UsageError(f"{node}: {what}", hint=hint)
+        verb = " ".join(word for word in words[:2] if word.isalpha())
+        raise UsageError(
+            f"{node}: {what}", hint=hint or f"./ntplab train {verb} -h shows how to use it"
+        )
     if done.exit_code == REFUSED:
         if done.stdout.strip():
             # A request that ended without a ticket is an answer all the same.

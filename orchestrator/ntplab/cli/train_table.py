@@ -30,6 +30,8 @@ def show_train(results: Results, explanations: int) -> None:
         [_row(phase, train) for phase, train in phases],
     )
     for phase, train in phases:
+        if train.resales:
+            out.text(f"{phase.name}: sold again to their owner: {train.resales}")
         _show_snapshots(phase.name, train)
     sales = [sale for _, train in phases for sale in train.double_sale_details]
     if sales and explanations:

@@ -17,15 +17,26 @@ from .samples import Append, ClockReading
 from .streams import Document, lines
 
 DATABASE_NODE = "db"
+_LIST = "SELECT datname FROM pg_database WHERE datname LIKE 'booking%' ORDER BY 1"
+_IN_EACH = r"""psql="psql -U booking --no-psqlrc --quiet --tuples-only --no-align"
+psql="$psql -v ON_ERROR_STOP=1"
+names=$($psql -d postgres -c "$1") || exit
+text=$(cat)
+for name in $names; do
+  printf '\\connect %s\n%s\n' "$name" "$text"
+done | $psql -d postgres -f -"""
+"""Gives standard input to every booking database: `booking`, or `booking_<server>` each. One
+command finds and serves them all: starting one in a container costs more than many a query."""
 _EMPTY = """DO $$ DECLARE tables text; BEGIN
   SELECT string_agg(quote_ident(tablename), ', ') INTO tables FROM pg_tables
    WHERE schemaname = 'public' AND tablename <> 'migrations';
   IF tables IS NOT NULL THEN EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY'; END IF;
-END $$"""
+END $$;"""
 _TRUTH = (
     "COPY clock_measurements (server, wall_ns, raw_ns, error_ns, bound_ns, source)"
     " FROM STDIN WITH (FORMAT csv);"
 )
+_COMMAND = ("sh", "-c", _IN_EACH, "sh", _LIST)
 TABLES = {"claims": "evidence_claims", "reservations": "evidence_reservations"}
 
 
@@ -47,44 +58,19 @@ class RawClocks:
         return server_raw_ns - self.offset_ns[server] + self.anchor_ns
 
 
-def booking_databases(driver: Driver, lab: str) -> list[str]:
-    """Names of the booking databases that exist: `booking`, or one `booking_<server>` each."""
-    query = "SELECT datname FROM pg_database WHERE datname LIKE 'booking%' ORDER BY 1"
-    result = driver.exec(lab, DATABASE_NODE, _psql("postgres", query))
-    if not result.ok:
-        raise EvidenceError(
-            f"{DATABASE_NODE}: the databases cannot be listed",
-            log_tail=result.stderr.splitlines()[-5:],
-        )
-    return result.stdout.split()
-
-
-def empty_databases(driver: Driver, lab: str) -> list[str]:
-    """Empty every table of every booking database; names of the databases.
+def empty_databases(driver: Driver, lab: str) -> None:
+    """Empty every table of every booking database.
 
     The servers remember what was in them until their policy is begun anew: follow it by
     `booking.reconfigure` on each. (Dropping the databases would cost a checkpoint each.)
     """
-    names = booking_databases(driver, lab)
-    words = [word for name in names for word in ("-c", f"\\connect {name}", "-c", _EMPTY)]
-    if words:
-        result = driver.exec(lab, DATABASE_NODE, [*_psql("postgres", "SELECT 1"), *words])
-        if not result.ok:
-            raise EvidenceError(
-                f"{DATABASE_NODE}: the booking databases cannot be emptied",
-                log_tail=result.stderr.splitlines()[-5:],
-            )
-    return names
+    _in_each(driver, lab, _EMPTY, "the booking databases cannot be emptied")
 
 
 def collect_records(
     driver: Driver, lab: str, phase: str, clocks: RawClocks, append: Append
 ) -> dict[str, int]:
-    """Append the claims and reservations of `phase` to the evidence; rows per table.
-
-    One psql goes through all databases: starting a program in a container costs more than many
-    a query.
-    """
+    """Append the claims and reservations of `phase` to the evidence; rows per table."""
     return _collect(driver, lab, f"phase = {_literal(phase)}", clocks, append)
 
 
@@ -100,10 +86,7 @@ def _collect(
     driver: Driver, lab: str, which: str, clocks: RawClocks, append: Append
 ) -> dict[str, int]:
     counts = dict.fromkeys(TABLES, 0)
-    names = booking_databases(driver, lab)
-    if not names:
-        return counts
-    chunks = driver.exec_stream(lab, DATABASE_NODE, _reading(names, which))
+    chunks = driver.exec_stream(lab, DATABASE_NODE, _COMMAND, stdin=_reading(which).encode())
     for table, rows in itertools.groupby(_records(chunks), key=lambda record: record[0]):
         moved = [on_lab_time(row, clocks) for _, row in rows]
         append(table, moved)
@@ -119,7 +102,7 @@ def hand_in_readings(
     bound_ns: int,
 ) -> int:
     """Write what the observer saw of the servers' clocks into every booking database, as ground
-    truth for `/compare_reservations`; how many readings. All in one psql, as above."""
+    truth for `/compare_reservations`; how many readings."""
     rows = [
         f"{server},{seen.wall_ns},{clocks.raw_ns(server, seen.lab_ns)},{seen.divergence_ns},"
         f"{bound_ns},lab"
@@ -127,18 +110,18 @@ def hand_in_readings(
         if server in clocks.offset_ns
         for seen in found
     ]
-    names = booking_databases(driver, lab) if rows else []
-    copies = [[f"\\connect {name}", _TRUTH, *rows, "\\."] for name in names]
-    if names:
-        script = "\n".join(line for copy in copies for line in copy) + "\n"
-        argv = [*_psql("postgres", "SELECT 1"), "-f", "-"]
-        result = driver.exec(lab, DATABASE_NODE, argv, stdin=script.encode())
-        if not result.ok:
-            raise EvidenceError(
-                f"{DATABASE_NODE}: the clocks' readings cannot be handed in",
-                log_tail=result.stderr.splitlines()[-5:],
-            )
+    if rows:
+        text = "\n".join([_TRUTH, *rows, "\\."])
+        _in_each(driver, lab, text, "the clocks' readings cannot be handed in")
     return len(rows)
+
+
+def _in_each(driver: Driver, lab: str, text: str, trouble: str) -> None:
+    """Have psql do `text` in every booking database. Raises `EvidenceError` with `trouble`."""
+    result = driver.exec(lab, DATABASE_NODE, _COMMAND, stdin=text.encode())
+    if not result.ok:
+        tail = result.stderr.splitlines()[-5:]
+        raise EvidenceError(f"{DATABASE_NODE}: {trouble}", log_tail=tail)
 
 
 def on_lab_time(row: Document, clocks: RawClocks) -> Document:
@@ -164,16 +147,14 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _reading(databases: Iterable[str], which: str) -> list[str]:
-    """The command that prints every record that is `which` as `{"table": ..., "row": {...}}`."""
-    words: list[str] = []
-    for database in databases:
-        words += ["-c", f"\\connect {database}"]
-        for table, view in TABLES.items():
-            record = f"json_build_object('table', '{table}', 'row', row_to_json(v))"
-            query = f"SELECT {record} FROM {view} v WHERE {which}"
-            words += ["-c", f"COPY ({query}) TO STDOUT"]
-    return [*_psql("postgres", "SET TIME ZONE 'UTC'"), *words]
+def _reading(which: str) -> str:
+    """What prints every record that is `which` as `{"table": ..., "row": {...}}`."""
+    statements = ["SET TIME ZONE 'UTC';"]
+    for table, view in TABLES.items():
+        record = f"json_build_object('table', '{table}', 'row', row_to_json(v))"
+        query = f"SELECT {record} FROM {view} v WHERE {which}"
+        statements.append(f"COPY ({query}) TO STDOUT;")
+    return "\n".join(statements)
 
 
 def _records(chunks: Iterable[bytes]) -> Iterator[tuple[str, Document]]:
@@ -181,8 +162,3 @@ def _records(chunks: Iterable[bytes]) -> Iterator[tuple[str, Document]]:
         # COPY's text format doubles the backslashes that JSON strings may hold.
         document = json.loads(line.replace(b"\\\\", b"\\"))
         yield document["table"], document["row"]
-
-
-def _psql(database: str, query: str) -> list[str]:
-    options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "-v", "ON_ERROR_STOP=1"]
-    return ["psql", "-U", "booking", "-d", database, *options, "-c", query]

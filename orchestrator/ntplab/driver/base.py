@@ -129,7 +129,9 @@ class Driver(ImageStore, Protocol):
         """Attach this process's stdin, stdout and stderr (a tty if they are one); the exit code."""
         ...
 
-    def exec_stream(self, lab: str, node: str, argv: Sequence[str]) -> Iterator[bytes]:
+    def exec_stream(
+        self, lab: str, node: str, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> Iterator[bytes]:
         """Stdout of a command as it comes, in chunks; for large output."""
         ...
 

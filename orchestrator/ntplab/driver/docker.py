@@ -145,11 +145,13 @@ class DockerDriver(DockerImages):
                 terminal.join(stream, source, with_tty=with_tty, resize=resize)
             return self._exit_code(exec_id)
 
-    def exec_stream(self, lab: str, node: str, argv: Sequence[str]) -> Iterator[bytes]:
+    def exec_stream(
+        self, lab: str, node: str, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> Iterator[bytes]:
         errors = bytearray()
         with self._using(lab, node, argv):
-            exec_id, stream = self._exec(lab, node, argv)
-            with contextlib.closing(stream):
+            exec_id, stream = self._exec(lab, node, argv, stdin=stdin is not None)
+            with contextlib.closing(stream), _feeding(stream, stdin):
                 for kind, data in stream.frames():
                     if kind == STDOUT:
                         yield data

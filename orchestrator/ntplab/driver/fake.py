@@ -197,8 +197,10 @@ class FakeDriver:
     def exec_interactive(self, lab: str, node: str, argv: Sequence[str]) -> int:
         return self.exec(lab, node, argv).exit_code
 
-    def exec_stream(self, lab: str, node: str, argv: Sequence[str]) -> Iterator[bytes]:
-        result = self.exec(lab, node, argv)
+    def exec_stream(
+        self, lab: str, node: str, argv: Sequence[str], *, stdin: bytes | None = None
+    ) -> Iterator[bytes]:
+        result = self.exec(lab, node, argv, stdin=stdin)
         yield result.stdout.encode()
         if not result.ok:
             raise NodeError(f"{argv[0]} in {node} ended with exit code {result.exit_code}")

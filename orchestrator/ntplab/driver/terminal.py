@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
@@ -53,7 +52,7 @@ def join(stream: ExecStream, source: int | None, *, with_tty: bool, resize: Resi
     with contextlib.ExitStack() as stack:
         if with_tty and source is not None:
             stack.enter_context(_raw(source))
-            stack.enter_context(_following_size(resize))
+            stack.enter_context(_following_size(source, resize))
         stack.enter_context(_pumping(stream, source))
         _copy_output(stream, with_tty)
 
@@ -80,10 +79,10 @@ def _raw(fd: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _following_size(resize: Resize) -> Iterator[None]:
+def _following_size(window: int, resize: Resize) -> Iterator[None]:
     def tell(_number: int = 0, _frame: FrameType | None = None) -> None:
-        size = shutil.get_terminal_size()
         with contextlib.suppress(Exception):  # the size of a window is not worth dying for
+            size = os.get_terminal_size(window)  # whatever COLUMNS and LINES say
             resize(size.lines, size.columns)
 
     before = signal.signal(signal.SIGWINCH, tell)

@@ -101,7 +101,7 @@ def _named_twice(source: Source) -> Iterator[Problem]:
                 if name in first:
                     line = source.origin(first[name]).line
                     yield source.problem(path, f"'{name}' is already the name on line {line}")
-                elif key != "phases" and (name in RESERVED or name.startswith("buyers-")):
+                elif key != "phases" and name in RESERVED:
                     what = f"'{name}' is the name of one of the lab's own nodes"
                     yield source.problem(path, what)
                 first.setdefault(name, path)

@@ -147,11 +147,15 @@ This page is generated from the models (`python -m ntplab.scenario.reference`).
 - **Expectations** are `<path> <op> <value>` over results.json:
   `phases.ntp-on.divergence.p99_abs_ns < 200us`. Those of a sweep choose points first:
   `points[skew<wait].phases.load.bookings.double_bookings == 0`, or `any`, `sum`, `mean`, `min`,
-  `max` of `(points[...]...)`.
+  `max` of `(points[...]...)`. A choice may also go by what came of a point:
+  `points[skew<wait, phases.load.bookings.prediction.expected==0]...`; where it comes to no point,
+  the expectation is unknown.
 - **Two systems under test.** A concert (`policy`, `servers`, `database`, `load`, `sweep`) or, with
-  `system: train`, the train tickets (`train`). Either refuses the keys of the other. In the train
-  system the office and the clients are what expectations and faults call servers; `server: all`
-  strikes every one of them (kill, restart, link, partition, heal).
+  `system: train`, the train tickets (`train`). Either refuses the keys of the other. Sweeps and
+  `trials` are of a concert; of the trains, give each value by `--set`, one run each, and write a
+  phase several times under names of its own. In the train system the office and the clients are
+  what expectations and faults call servers; `server: all` strikes every one
+  of them (kill, restart, link, partition, heal).
 - A time server that restarts under another address is found again by chronyd only after
   minutes: chronyd keeps an address once it was resolved. A server that was cut off the time
   network and comes back is not affected.

@@ -14,8 +14,7 @@ from .nodes import OBSERVER
 from .source import Source
 from .train import client_names
 
-CONCERT_KEYS = ("policy", "servers", "database", "load", "request_timeout", "sweep")
-CONCERT_PHASE_KEYS = ("trials",)
+CONCERT_KEYS = ("policy", "servers", "database", "load", "request_timeout")
 EVERYBODY_KINDS = ("kill", "restart", "link", "partition", "heal")
 
 
@@ -52,11 +51,15 @@ def _train(data: dict[str, Any], source: Source) -> Iterator[Problem]:
         if key in data:
             hint = "what the train system has is said under train:"
             yield source.problem((key,), "belongs to a concert, system is train", hint)
+    if "sweep" in data:
+        what = "a sweep is of a concert: its figures are those of bookings"
+        hint = "one run for each value: ./ntplab run FILE --set train.hold=2s --out DIR"
+        yield source.problem(("sweep",), what, hint)
     for number, phase in enumerate(_phases(data)):
-        for key in CONCERT_PHASE_KEYS:
-            if key in phase:
-                path = ("phases", number, key)
-                yield source.problem(path, "belongs to a concert, system is train")
+        if phase.get("trials", 1) != 1:
+            what = "trials are of a concert: what a trial of trains did to its nodes stays done"
+            hint = "write the phase several times, each under a name of its own"
+            yield source.problem(("phases", number, "trials"), what, hint)
         if phase.get("load") is not None:
             what = "a phase of the train system has the clients' load, or none: write load: null"
             yield source.problem(("phases", number, "load"), what)

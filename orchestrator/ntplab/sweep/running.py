@@ -52,7 +52,7 @@ from ..labtime import LabClock
 from ..plan import Plan
 from ..provenance import sweep_manifest
 from ..report import try_report
-from ..run import Heed, in_words, lab_name
+from ..run import Heed, empty_directory, in_words, lab_name
 from ..topology import RUN_LABEL
 from .plans import PlannedPoint, left_s
 from .point import Recorder, judge_point, make_point, play
@@ -208,6 +208,7 @@ class _Sitting:
             play(point, self.stage, self.recorder)
         finally:
             self.recorder.end()
+        self.stage.tidy()
         results = judge_point(folder)
         seconds = time.monotonic() - begun
         overhead_s = seconds - self.recorder.measured.seconds
@@ -251,10 +252,7 @@ class _Sitting:
 
 def _make_directory(request: SweepRequest) -> RunDirectory:
     plan = request.plan
-    if request.out is not None:
-        directory = RunDirectory.create_at(request.out)
-    else:
-        directory = RunDirectory.create(request.runs, plan.name, datetime.now(UTC))
+    directory = empty_directory(plan, request.runs, request.out)
     directory.write_text("scenario.yaml", request.scenario_text)
     points = [ManifestPoint(number=p.number, set=p.settings) for p in request.points]
     sweep = ManifestSweep(

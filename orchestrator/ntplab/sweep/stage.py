@@ -1,21 +1,24 @@
 """The lab that a sweep runs in: made once, then changed from point to point as little as may be.
 
 Between two points everything that the first may have left behind is put back: daemons and
-networks as a fresh lab has them, data gone, clocks where the plan begins. `changes.py` says what
-else has to be done.
+networks as a fresh lab has them, data gone, clocks where the plan begins. No NTP daemon needs a new
+container for that: none keeps on disk what it learned (no drift file, or one that its service
+removes at every start), and what it left on the clock page goes with the clock. `changes.py` says
+what else has to be done.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 from ..buyers import Buyers
-from ..collect.databases import empty_databases
+from ..collect.databases import DATABASE_NODE, empty_databases
 from ..collect.files import collect_logs
 from ..collect.samples import Append
-from ..daemons import CHRONY
 from ..driver.base import Driver
 from ..errors import FaultError, NodeError
 from ..events import Emit, LabStep
@@ -47,6 +50,8 @@ class Stage:
         self._now: Rendered | None = None
         self._plan: Plan | None = None
         self._made = 0
+        self._helper = ThreadPoolExecutor(1)
+        self._tidying: Future[None] | None = None
         self._provenance: Manifest | None = None
 
     @property
@@ -82,10 +87,18 @@ class Stage:
         self._plan, self._now = plan, wanted
         return changes
 
+    def tidy(self) -> None:
+        """Begin to put back what the point that is over left behind: NTP and data. It goes on while
+        that point is judged; the next `prepare` waits for it, and raises what went wrong."""
+        assert self._plan is not None, "prepare comes first"
+        self._tidying = self._helper.submit(self._put_back, self._plan)
+
     def clear(self) -> None:
         """Bring the logs home and remove the lab, if there is one."""
+        if self._tidying is not None:
+            wait([self._tidying])
         lab, self._lab = self._lab, None
-        self._buyers = self._now = self._plan = self._provenance = None
+        self._buyers = self._now = self._plan = self._provenance = self._tidying = None
         if lab is not None:
             try:
                 self._keep_logs(lab)
@@ -122,16 +135,13 @@ class Stage:
         """Nodes that a point left dead, or in which it ran who knows what."""
         self.lab.check_alive()
         ran = {f.node for phase in plan.phases for f in phase.faults if f.kind == "exec"}
-        return set(self.lab.dead) | ran | (self._remembering(plan) if uses_ntp(plan) else set())
-
-    def _remembering(self, plan: Plan) -> set[str]:
-        """Nodes whose NTP daemon keeps on disk what it learned; our chronyd has no drift file."""
-        return {server.name for server in plan.servers if server.daemon != CHRONY.name}
+        return set(self.lab.dead) | ran
 
     def _change(self, plan: Plan, changes: Changes, wanted: Rendered) -> None:
         assert self._plan is not None
         lab = self.lab
-        if uses_ntp(self._plan) or uses_ntp(plan):
+        self._tidied()
+        if uses_ntp(plan) and not uses_ntp(self._plan):
             each(steerable(plan), self._rest)
         lab.adopt(plan)
         for node in changes.daemons:
@@ -141,7 +151,6 @@ class Stage:
         if changes.nodes:
             lab.renew(changes.nodes, self._labels)
         self._again([s.name for s in plan.time_servers if s.name in changes.daemons])
-        empty_databases(lab.driver, lab.name)
         each(changes.apps, lambda node: reconfigure(lab.handle, node, plan))
         at_start = begins_with_ntp(plan)
         if at_start:
@@ -153,6 +162,23 @@ class Stage:
         if changes.nodes:
             lab.wait_ready()
             self._look_around(plan)
+
+    def _tidied(self) -> None:
+        """What `tidy` began is done."""
+        if self._tidying is None:
+            self.tidy()
+        tidying, self._tidying = self._tidying, None
+        assert tidying is not None
+        tidying.result()
+
+    def _put_back(self, plan: Plan) -> None:
+        at_rest = steerable(plan) if uses_ntp(plan) else []
+        rest: list[Callable[[], None]] = [partial(self._rest, node) for node in at_rest]
+        each([*rest, self._empty], lambda do: do())
+
+    def _empty(self) -> None:
+        if DATABASE_NODE not in self.lab.dead:  # else the lab is made anew
+            empty_databases(self.lab.driver, self.lab.name)
 
     def _rest(self, node: str) -> None:
         """NTP of a node as before any phase: on its network, its daemon down."""

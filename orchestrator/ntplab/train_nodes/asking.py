@@ -59,8 +59,14 @@ def connect(lab: LabHandle, node: str, *, on: bool) -> None:
     change = lab.driver.connect if on else lab.driver.disconnect
     change(lab.lab, APP_NETWORK, node)
 
-    def seen() -> bool:
-        info = lab.driver.container(lab.lab, node)
-        return info is not None and (APP_NETWORK in info.networks) == on
+    until(
+        lambda: is_connected(lab, node) == on,
+        SEEN_WITHIN_S,
+        f"{node}: {'on' if on else 'off'} the network of the others",
+    )
 
-    until(seen, SEEN_WITHIN_S, f"{node}: {'on' if on else 'off'} the network of the others")
+
+def is_connected(lab: LabHandle, node: str) -> bool:
+    """Whether the node is on the network of the others, as the engine sees it."""
+    info = lab.driver.container(lab.lab, node)
+    return info is not None and APP_NETWORK in info.networks

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +25,8 @@ SNAPSHOT_WITHIN_S = 60.0
 IDLE_WITHIN_S = 45.0
 """How long requests may take to end once the load has."""
 POLL_S = 0.2
+LOOK_FOR_DEAD_S = 1.0
+"""Asking the engine costs it some work, so not at every look."""
 ASKED_AT_ONCE_MAX = 5
 
 
@@ -46,11 +48,18 @@ class TrainNodes:
         for node in self.plan.nodes:
             self.feed.follow(node)
 
-    def wait_started(self, dead: Iterable[str] = ()) -> str | None:
-        """The first node that did not start in time, None when all did."""
-        deadline = time.monotonic() + READY_WITHIN_S
+    def wait_started(self, look: Callable[[], Collection[str]]) -> str | None:
+        """The first node that did not start in time, or of which `look` says that it is dead; None
+        when all did."""
+        now = time.monotonic()
+        deadline, look_at = now + READY_WITHIN_S, now + LOOK_FOR_DEAD_S
         while missing := [n for n in self.plan.nodes if not self.feed.starts[n]]:
-            if time.monotonic() > deadline or set(missing) & set(dead):
+            now = time.monotonic()
+            if now > look_at:
+                if dead := [node for node in missing if node in look()]:
+                    return dead[0]
+                look_at = now + LOOK_FOR_DEAD_S
+            if now > deadline:
                 return missing[0]
             self.feed.wait(POLL_S)
         return None

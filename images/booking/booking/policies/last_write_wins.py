@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from booking import ledger
-from booking.idempotency import Once
 from booking.policies.timestamp_order import order_key
 from booking.policy import Claim, Decision, NoParams, Order, Record, Surroundings, Verdict
-from booking.policy_at_once import DecidesAtOnce
+from booking.policy_at_once import ReplicatesClaims
 
 SCHEMA = """
 CREATE TABLE registers (                 -- what a reader of this replica is told
@@ -51,15 +50,13 @@ def surviving(known: Claim | None, learned: Claim) -> Claim:
     return learned if known is None or order_key(learned) > order_key(known) else known
 
 
-class LastWriteWins(DecidesAtOnce):
+class LastWriteWins(ReplicatesClaims):
     """Knows every seat's register in memory, and writes it down behind the answer's record.
 
     Deciding and learning each read the clock and touch `_kept` without a pause, so that recorded
     times are in the order in which things happened.
     """
 
-    shared_database = False
-    replicates = True
     migrations = (SCHEMA,)
     params_type = NoParams
 
@@ -67,16 +64,11 @@ class LastWriteWins(DecidesAtOnce):
         super().__init__(params, around)
         self._kept: dict[str, Claim] = {}
         self._unwritten: dict[str, Record] = {}
-        self._once: Once[Record] = Once()
 
     async def start(self) -> None:
         for row in await self.around.pool.fetch(_KEPT):
             claim = ledger.claim_of(row)
             self._kept[claim.seat] = surviving(self._kept.get(claim.seat), claim)
-
-    async def reserve(self, order: Order) -> Record:
-        record = await self._once.run(order.idempotency_key, lambda: self._reserve(order))
-        return ledger.same_order(record, order)
 
     async def receive(self, claims: Sequence[Claim]) -> None:
         received_raw_ns = self.around.clock().raw_ns

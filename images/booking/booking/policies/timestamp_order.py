@@ -24,9 +24,8 @@ from typing import Any, ClassVar
 
 from booking import ledger
 from booking.clocks import NS, Reading
-from booking.idempotency import Once
 from booking.policy import Claim, Decision, Order, Record, Surroundings, Verdict
-from booking.policy_at_once import DecidesAtOnce
+from booking.policy_at_once import ReplicatesClaims
 
 SLEEP_NS_MIN = 1_000_000
 """The event loop's timers count milliseconds; a shorter sleep would return at once."""
@@ -70,7 +69,7 @@ def decide(claim: Claim, lowest_known: Claim) -> Decision:
     return "confirmed" if lowest_known.claim_id == claim.claim_id else "rejected"
 
 
-class TimestampOrder(DecidesAtOnce):
+class TimestampOrder(ReplicatesClaims):
     """Keeps the lowest claim of every seat in memory, so that what is known has an exact instant.
 
     Learning of a claim and deciding on one each read the clock and touch `_lowest` without a pause
@@ -78,8 +77,6 @@ class TimestampOrder(DecidesAtOnce):
     happened, which a round trip to the database could not promise.
     """
 
-    shared_database = False
-    replicates = True
     params_type: ClassVar[type[Any]] = Params
     params: Any
 
@@ -87,15 +84,10 @@ class TimestampOrder(DecidesAtOnce):
         super().__init__(params, around)
         self._lowest: dict[str, Claim] = {}
         self._unsettled: dict[str, Claim] = {}
-        self._once: Once[Record] = Once()
 
     async def start(self) -> None:
         for row in await self.around.pool.fetch(_LOWEST_OF_EACH_SEAT):
             self._learn(ledger.claim_of(row))
-
-    async def reserve(self, order: Order) -> Record:
-        record = await self._once.run(order.idempotency_key, lambda: self._reserve(order))
-        return ledger.same_order(record, order)
 
     async def receive(self, claims: Sequence[Claim]) -> None:
         received_raw_ns = self.around.clock().raw_ns

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from .. import client as client_rules
 from .. import office as office_rules
+from .. import office_tickets
 from ..client import Client, Outcome, Stage
 from ..messages import KIND_OF, Body
-from ..office import Office, Protocol, Rules, State
+from ..office_state import Office, Protocol, Rules, State
 from ..plain import text_of
 from ..reading import Reading
 from ..ticket import Wish
@@ -50,7 +51,7 @@ class ProtocolModel:
     def start(self) -> tuple[Actor, ...]:
         office = Office()
         for _ in range(self.tickets):
-            office = office_rules.create(
+            office = office_tickets.create(
                 self.rules, office, departure_ns=1, zone="UTC", origin="Paris",
                 destination="Lyon", price_cents=None,
             ).office  # fmt: skip
@@ -82,10 +83,10 @@ class ProtocolModel:
                 step = office_rules.expire(self.rules, over, NOW)
                 yield Event(f"the hold of ticket {number} ends", step.office)
             if self.removals and sale.state is State.AVAILABLE:
-                removed = office_rules.remove(office, number).office
+                removed = office_tickets.remove(office, number).office
                 yield Event(f"the operator removes ticket {number}", removed)
             if self.reclaims and sale.state is State.TRANSFERRED:
-                again = office_rules.reclaim(self.rules, office, number).office
+                again = office_tickets.reclaim(self.rules, office, number).office
                 yield Event(f"the operator reclaims ticket {number}", again)
 
     def delivered(self, actor: int, state: Actor, message: Message) -> Event[Actor, Message]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..office import Protocol
+from ..office_state import Protocol
 from .protocol import ProtocolModel
 from .search import Report, Search
 from .system import SystemModel

@@ -15,7 +15,7 @@ from ..client import Stage
 from ..envelope import Envelope
 from ..messages import KIND_OF
 from ..node import Node, Result, Settings, new_client, new_office
-from ..office import Protocol, Rules, State
+from ..office_state import Protocol, Rules, State
 from ..plain import text_of
 from ..reading import Reading
 from ..snapshot import Snapshot, crossing

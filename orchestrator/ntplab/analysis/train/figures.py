@@ -30,10 +30,11 @@ def judge_phase(
         for moment in ("begin", "end")
     )
     traffic = measure(begin, end)
-    here = [sale for sale in twice if start_ns <= sale.second.owned_lab_ns < end_ns]
+    here = [sale for sale in twice if start_ns <= sale.since_lab_ns < end_ns]
     figures = TrainFigures(
         nodes=len(train.rules.nodes),
-        double_sales=len({sale.ticket for sale in here}),
+        double_sales=len({sale.ticket for sale in here if not sale.to_its_owner}),
+        resales=len({sale.ticket for sale in here if sale.to_its_owner}),
         unexplained=sum(sale.status == "unexplained" for sale in here),
         by_late_receipt=sum(sale.cause == "late-receipt" for sale in here),
         by_clock_step=sum(sale.cause == "clock-step" for sale in here),

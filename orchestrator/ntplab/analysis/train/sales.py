@@ -1,4 +1,4 @@
-"""Who owned which ticket, which were sold twice, and why each of those could be.
+"""Which tickets were sold twice, and why each of those could be.
 
 The inequality of `literal`: the office's hold of the first sale ran out on its hold clock before
 the receipt came, so the ticket was back in circulation when the second client was held for. The
@@ -10,11 +10,11 @@ unexplained, whatever the clocks did.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
 from ..train_results import Cause, DoubleSale, Ownership
 from .facts import Fact, Rules, TrainEvidence
+from .owners import Owned, first_after, pairs
 
 EARLY_TOLERANCE_NS = 2_000_000
 """A hold may end by so much before its time, for an office reads its clocks one after another."""
@@ -33,64 +33,30 @@ MOVES = {
     "receipt.conflict": "receipt came too late of",
 }
 
-Sale = tuple[int, str, int | None]
-"""ticket, client, request"""
-
-
-def owners(train: TrainEvidence) -> dict[tuple[int, int], list[Fact]]:
-    """(generation, ticket) -> the `ticket.owned` facts of its owners there, by time.
-
-    A load carries over what the cut has: nodes' own accounts tell, so a sale of an earlier
-    generation counts in those that it lived on into.
-    """
-    first: dict[tuple[int, str], Fact] = {}
-    found: dict[tuple[int, int], dict[str, Fact]] = defaultdict(dict)
-    for fact in train.facts:
-        if fact.event == "ticket.owned" and fact.ticket_id is not None:
-            found[fact.generation, fact.ticket_id].setdefault(fact.node, fact)
-            first.setdefault((fact.ticket_id, fact.node), fact)
-    for account in train.accounts:
-        if account.node == train.rules.office:
-            continue
-        for ticket in account.tickets:
-            number = int(ticket["ticket_id"])
-            told = Fact(account.lab_ns, account.node, "ticket.owned", number, account.node)
-            known = first.get((number, account.node), told)
-            found[account.generation, number].setdefault(account.node, known)
-    return {
-        key: sorted(by_client.values(), key=lambda fact: fact.lab_ns)
-        for key, by_client in found.items()
-    }
-
 
 def double_sales(train: TrainEvidence) -> list[DoubleSale]:
-    """Every pair of consecutive owners of one ticket, once, by the second one's time."""
-    found: dict[tuple[Sale, Sale], DoubleSale] = {}
-    by_ticket: dict[int, list[Fact]] = defaultdict(list)
+    """Every ticket that was sold again while its buyer owned it: each pair of sales that follow
+    each other, once, by the time from which it was so. To another client, or (`literal` does that
+    as well) to the same one, which then has paid twice for one seat."""
+    by_ticket: dict[int | None, list[Fact]] = defaultdict(list)
     for fact in train.facts:
-        if fact.ticket_id is not None:
-            by_ticket[fact.ticket_id].append(fact)
-    for (generation, ticket), owning in sorted(owners(train).items()):
-        for one, other in pairwise(owning):
-            key = (_sale(ticket, one), _sale(ticket, other))
-            if key not in found:
-                found[key] = explain(train.rules, generation, one, other, by_ticket[ticket])
-    return sorted(found.values(), key=lambda sale: sale.second.owned_lab_ns)
-
-
-def _sale(ticket: int, fact: Fact) -> Sale:
-    return (ticket, fact.node, fact.request)
+        by_ticket[fact.ticket_id].append(fact)
+    found: dict[tuple[Fact, Fact], DoubleSale] = {}
+    for generation, one, other in pairs(train):
+        if (one.fact, other.fact) not in found:
+            facts = by_ticket[one.fact.ticket_id]
+            found[one.fact, other.fact] = explain(train.rules, generation, one, other, facts)
+    return sorted(found.values(), key=lambda sale: (sale.since_lab_ns, sale.ticket))
 
 
 def explain(
-    rules: Rules, generation: int, one: Fact, other: Fact, facts: Sequence[Fact]
+    rules: Rules, generation: int, first: Owned, second: Owned, facts: Sequence[Fact]
 ) -> DoubleSale:
     """Put the numbers of one double sale into the inequality. `facts`: all of that ticket."""
-    held = _last(facts, "ticket.held", one, before_ns=one.lab_ns)
-    again = _last(facts, "ticket.held", other, before_ns=other.lab_ns)
-    expired = _first(facts, "hold.expired", one, after=held)
-    reclaimed = _first(facts, "ticket.reclaimed", one, after=held)
-    received = _first(facts, "ticket.sold", one, after=held)
+    one, held, other, again = first.fact, first.held, second.fact, second.held
+    expired = first_after(facts, "hold.expired", one, held)
+    reclaimed = first_after(facts, "ticket.reclaimed", one, held)
+    received = first_after(facts, "ticket.sold", one, held)
     numbers = _numbers(rules, held, expired, again, one, other)
     cause: Cause = ""
     if reclaimed and again and reclaimed.lab_ns <= again.lab_ns:
@@ -202,24 +168,6 @@ def _words(
         f"{other.node} was granted it after {after('granted_again_lab')} and owned it after "
         f"{after('second_owned_lab')}"
     )
-
-
-def _last(facts: Iterable[Fact], event: str, owned: Fact, *, before_ns: int) -> Fact | None:
-    fitting = [f for f in _of(facts, event, owned) if f.lab_ns <= before_ns]
-    return fitting[-1] if fitting else None
-
-
-def _first(facts: Iterable[Fact], event: str, owned: Fact, *, after: Fact | None) -> Fact | None:
-    since_ns = after.lab_ns if after else 0
-    return next((f for f in _of(facts, event, owned) if f.lab_ns >= since_ns), None)
-
-
-def _of(facts: Iterable[Fact], event: str, owned: Fact) -> Iterator[Fact]:
-    """Facts of the office about the sale that `owned` ended."""
-    for fact in facts:
-        same = (fact.client, fact.request) == (owned.node, owned.request)
-        if fact.event == event and same:
-            yield fact
 
 
 def chains(facts: Iterable[Fact], start_ns: int) -> dict[str, list[str]]:

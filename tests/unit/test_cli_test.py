@@ -1,0 +1,22 @@
+"""Which tests `./ntplab test` runs, and what it passes on to pytest."""
+
+from __future__ import annotations
+
+import pytest
+
+from ntplab.cli.test import KINDS, kinds_and_arguments
+
+
+@pytest.mark.parametrize(
+    ("first", "rest", "kinds", "passed_on"),
+    [
+        (None, [], list(KINDS), []),
+        ("clock", [], ["clock"], []),
+        ("clock", ["-k", "leap"], ["clock"], ["-k", "leap"]),
+        ("-k", ["leap"], list(KINDS), ["-k", "leap"]),  # test -- -k leap
+    ],
+)
+def test_a_first_word_that_is_an_option_is_for_pytest(
+    first: str | None, rest: list[str], kinds: list[str], passed_on: list[str]
+) -> None:
+    assert kinds_and_arguments(first, rest) == (kinds, passed_on)
