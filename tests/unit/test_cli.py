@@ -224,7 +224,7 @@ def test_colors_on_a_terminal_unless_no_color() -> None:
             "no method 'x' to switch NTP",
             "there are: daemon, network, sources",
         ),
-        (["bench", "x"], "no benchmark x", "there are: clock, report, clock_gettime"),
+        (["bench", "x"], "no benchmark x", "there are: clock, report, ui, clock_gettime"),
         (["test", "x"], "no tests of kind 'x'", "there are: unit, clock, lab, browser"),
     ],
     ids=lambda value: " ".join(value[-3:]) if isinstance(value, list) else "",
