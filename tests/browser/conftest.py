@@ -64,6 +64,8 @@ def start_ui(cli: Cli, *argv: str) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(
         [*COMMAND, "ui", "--port", "0", *argv], cwd=cli.cwd, env=environment(),
         stdout=subprocess.PIPE, text=True, start_new_session=True,
+        # Who runs tests by nohup has SIGHUP ignored, and the page would go by that.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdout is not None
     said = process.stdout.readline()

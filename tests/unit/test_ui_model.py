@@ -132,7 +132,7 @@ def test_changes_put_together_are_the_snapshot(steps: list[tuple[str, str, bool,
 
 async def test_every_browser_is_told_the_same() -> None:
     model = Model(mode="lab")
-    hub = Hub(lambda: model)
+    hub = Hub(lambda: model, lambda: False)
     one, other = hub.listen(), hub.listen()
     first = await anext(one)
     model.feed("events", [event("ntp.switched", node="a", state="off")])
@@ -151,7 +151,7 @@ async def test_every_browser_is_told_the_same() -> None:
 
 async def test_another_model_begins_everybody_anew() -> None:
     models = [Model(mode="idle"), Model(mode="replay")]
-    hub = Hub(lambda: models[0])
+    hub = Hub(lambda: models[0], lambda: False)
     browser = hub.listen()
     assert data_of(await anext(browser))["about"]["mode"] == "idle"
     del models[0]

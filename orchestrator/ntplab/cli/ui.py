@@ -77,12 +77,13 @@ def ui(
         at_the_end.callback(heed.not_now)
         _show(desk, run, lab)
         _say_where(host, bound, key)
-        app = make_app(desk, key, host, bound)
+        app = make_app(desk, key, host, bound, over=lambda: server.should_exit)
         config = uvicorn.Config(
             app, log_level="warning", lifespan="on", timeout_graceful_shutdown=CLOSE_WITHIN_S
         )
+        server = uvicorn.Server(config)
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])
 
 
 def _show(desk: Desk, run: str | None, lab: str | None) -> None:

@@ -30,16 +30,19 @@ def frame(kind: str, data: object) -> Frame:
 class Hub:
     """`run` it as a task; `listen` once per browser. Only for one event loop."""
 
-    def __init__(self, model: Callable[[], Model]) -> None:
-        """`model` says which model is on the page now; another one makes everybody start anew."""
-        self._model = model
+    def __init__(self, model: Callable[[], Model], over: Callable[[], bool]) -> None:
+        """`model` says which model is on the page now; another one makes everybody start anew.
+        Once the page is `over`, everybody is let go: a server waits for its last answer to end."""
+        self._model, self._over = model, over
         self._shown: Model | None = None
         self._queues: set[asyncio.Queue[Frame | None]] = set()
 
     async def run(self) -> None:
-        while True:
+        while not self._over():
             self.tick()
             await asyncio.sleep(TICK_S)
+        for queue in self._queues:
+            queue.put_nowait(None)
 
     def tick(self) -> None:
         """Send what is new, encoded once for all."""
@@ -61,13 +64,13 @@ class Hub:
                 queue.put_nowait(data)
 
     async def listen(self) -> AsyncIterator[Frame]:
-        """A snapshot, then every change, until the caller goes away."""
+        """A snapshot, then every change, until the caller goes away, or the page is over."""
         queue: asyncio.Queue[Frame | None] = asyncio.Queue()
         self.tick()  # what is new goes to the others; the snapshot holds it
         queue.put_nowait(frame("all", self._model().snapshot()))
         self._queues.add(queue)
         try:
-            while True:
+            while not self._over():
                 try:
                     data = await asyncio.wait_for(queue.get(), PULSE_S)
                 except TimeoutError:

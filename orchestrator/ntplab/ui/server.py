@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,9 +60,12 @@ class ReplayCall(_Call):
     position_ms: Annotated[float, Field(allow_inf_nan=False, ge=0)] | None = None
 
 
-def make_app(desk: Desk, token: str, host: str, port: int) -> FastAPI:
-    """The application; `host` and `port` are what it is bound to."""
-    hub = Hub(lambda: desk.model)
+def make_app(
+    desk: Desk, token: str, host: str, port: int, over: Callable[[], bool] = lambda: False
+) -> FastAPI:
+    """The application; `host` and `port` are what it is bound to, `over` says whether it was told
+    to end."""
+    hub = Hub(lambda: desk.model, over)
 
     @contextlib.asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
