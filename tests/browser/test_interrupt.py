@@ -14,7 +14,9 @@ from ntplab.evidence import RunDirectory
 from ..lab.kit import Cli
 from .conftest import end_ui, start_ui, visit
 
-ENOUGH = 40
+RATE_HZ = 10
+"""Little enough for a busy machine to answer everybody: who is not answered in time has failed."""
+ENOUGH = 20
 """Receipts: by then buyers are in every state, from sent to holding."""
 
 
@@ -27,7 +29,7 @@ def test_nothing_is_lost_when_the_page_ends_under_load(
     process, url = start_ui(cli, "--lab", lab)
     try:
         page = visit(context, url).page
-        page.locator("#rate").fill("50")
+        page.locator("#rate").fill(str(RATE_HZ))
         page.get_by_role("button", name="Start", exact=True).click()
         cell = page.locator("#phases tbody tr td").nth(2)
         expect(cell).to_have_text("0")

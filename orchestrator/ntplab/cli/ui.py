@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
@@ -69,7 +69,7 @@ def ui(
         lambda file: make_plan(load(file, None)),
         lambda p: ready_driver(p),
     )
-    _heed_hang_up()
+    _heed_hang_up(signal.getsignal(signal.SIGTERM))
     with contextlib.ExitStack() as at_the_end:
         heed = Heed()
         at_the_end.callback(heed.again)
@@ -82,6 +82,7 @@ def ui(
             app, log_level="warning", lifespan="on", timeout_graceful_shutdown=CLOSE_WITHIN_S
         )
         server = uvicorn.Server(config)
+        _heed_hang_up(server.handle_exit)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 
@@ -99,10 +100,11 @@ def _show(desk: Desk, run: str | None, lab: str | None) -> None:
         out.step(f"no lab is shown: {error.message}")
 
 
-def _heed_hang_up() -> None:
-    """A terminal that is closed ends the page as Ctrl-C does, unless it was told to stay."""
+def _heed_hang_up(end: Any) -> None:
+    """A terminal that is closed ends the page as Ctrl-C does, unless it was told to stay; `end` is
+    a handler of signals."""
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+        signal.signal(signal.SIGHUP, end)
 
 
 def _listen(host: str, port: int) -> socket.socket:
