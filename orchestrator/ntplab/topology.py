@@ -27,6 +27,11 @@ NODE_LABEL = "ntplab.node"
 KIND_LABEL = "ntplab.kind"
 RUN_LABEL = "ntplab.run"
 
+CPU_SHARES = 1024
+"""What Docker gives a container that asks for nothing."""
+OBSERVER_CPU_SHARES = 16 * CPU_SHARES
+"""Fifty nodes that start at once must not keep the observer from looking at their clocks."""
+
 NodeKind = Literal["observer", "timeserver", "server", "database", "buyers"]
 
 
@@ -64,6 +69,8 @@ class NodeSpec:
     """Instead of the image's."""
     time_namespace: bool = False
     """Run under the seccomp profile that allows unshare(CLONE_NEWUSER|CLONE_NEWTIME)."""
+    cpu_shares: int = CPU_SHARES
+    """Weight of this container where there are more programs than processors."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +221,7 @@ class _Maker:
                 VolumeMount(clock_volume(self.lab, node), f"{PAGES_DIR}/{node}")
                 for node in self.plan.clocks
             ),
+            cpu_shares=OBSERVER_CPU_SHARES,
         )
 
     def time_server(self, time_server: TimeServerPlan) -> NodeSpec:

@@ -7,6 +7,7 @@ import socket
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import docker.errors
 import pytest
@@ -51,6 +52,11 @@ def test_only_time_namespaces_get_the_wider_profile() -> None:
     assert plain["HostConfig"]["NetworkMode"] == "none"
     assert "NetworkingConfig" not in plain
     assert "Cmd" not in plain
+
+
+def test_a_container_weighs_what_its_node_says() -> None:
+    for spec, shares in ((SPEC, 1024), (replace(SPEC, cpu_shares=4096), 4096)):
+        assert container_config("t", spec, {}, "")["HostConfig"]["CpuShares"] == shares
 
 
 def test_a_container_is_named_and_labelled() -> None:

@@ -128,6 +128,11 @@ def test_daemons_that_start_later_are_down() -> None:
     assert running["db"].environment["NTPLAB_SERVICES_DOWN"] == "chronyd"
 
 
+def test_nodes_that_start_at_once_do_not_keep_the_observer_from_looking() -> None:
+    shares = {node.name: node.cpu_shares for node in topology().nodes}
+    assert shares.pop("observer") >= 10 * max(shares.values())
+
+
 def test_the_observer_knows_every_clock_and_whom_to_ask() -> None:
     config = observer_config(plan("sampling.clock_hz=50"))
     assert config["sample_hz"] == 50

@@ -70,6 +70,7 @@ def _host_config(lab: str, spec: NodeSpec, seccomp_profile: str) -> Config:
         "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_SIZE_MAX}},
         "Memory": MEMORY_MAX_BYTES,
+        "CpuShares": spec.cpu_shares,
         "PidsLimit": PROCESSES_MAX,
         "RestartPolicy": {"Name": "no"},
         "Init": False,  # the images bring tini
