@@ -99,6 +99,47 @@ def test_a_narrow_screen_in_french_and_in_the_dark(url: str, browser: Browser) -
         context.close()
 
 
+def test_a_projector_shows_it_all_in_letters_that_the_last_row_can_read(
+    url: str, browser: Browser
+) -> None:
+    """Full HD on a wall: the story's figures stand out, nothing is cut off or hangs over."""
+    context = browser.new_context(viewport={"width": 1920, "height": 1080}, locale="en-US")
+    try:
+        page = visit(context, url).page
+        assert page.evaluate("document.documentElement.scrollWidth") == 1920
+        small = page.evaluate(
+            "[...document.querySelectorAll('.story strong')]"
+            ".filter(one => parseFloat(getComputedStyle(one).fontSize) < 28)"
+            ".map(one => one.textContent)"
+        )
+        assert small == []
+        for part in ("#clocks", "#chart", ".story"):
+            box = page.locator(part).bounding_box()
+            assert box is not None
+            assert box["width"] > 400
+            assert box["x"] + box["width"] <= 1920
+        keep_shot(page, "projector")
+    finally:
+        context.close()
+
+
+def test_a_seat_is_found_opened_and_closed_by_the_keyboard(
+    url: str, context: BrowserContext
+) -> None:
+    page = visit(context, url).page
+    seat = page.locator("#hall .seat.twice")
+    expect(seat).to_be_visible()
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('#hall .seat')"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#seat-title")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#seat-title")).to_be_hidden()
+    assert page.evaluate("document.activeElement.matches('#hall .seat')")  # where one was before
+
+
 def test_every_word_is_there_in_both_languages(url: str, context: BrowserContext) -> None:
     page = visit(context, url).page
     keys = page.evaluate("import('/static/js/words.js').then(words => words.keysOf())")
