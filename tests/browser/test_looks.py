@@ -140,6 +140,34 @@ def test_a_seat_is_found_opened_and_closed_by_the_keyboard(
     assert page.evaluate("document.activeElement.matches('#hall .seat')")  # where one was before
 
 
+MORE_EVENTS = """async (count) => {
+  const store = await import("/static/js/store.js");
+  const tables = await import("/static/js/tables.js");
+  const list = document.getElementById("events"), before = list.firstElementChild;
+  const at = store.state.events.at(-1).at;
+  for (let number = 0; number < count; number += 1) {
+    store.addNew({ events: [{ event: "lab.step", step: `step ${number}`, at: at + 1000 }] });
+    tables.showEvents(1);
+  }
+  store.fresh.events = 0;
+  return { kept: before.isConnected, lines: list.childElementCount,
+           newest: list.firstElementChild.textContent };
+}"""
+
+
+def test_new_events_come_on_top_of_the_lines_that_are_there(
+    url: str, context: BrowserContext
+) -> None:
+    """Hundreds of lines made anew for each event were most of the page's garbage."""
+    page = visit(context, url).page
+    expect(page.locator("#events li").last).to_contain_text("0.0 s")
+    few = page.evaluate(MORE_EVENTS, 1)
+    assert few["kept"]
+    assert few["newest"] == "1.4 sstep 0"  # 0.4 s after the first, and one more
+    many = page.evaluate(MORE_EVENTS, 200)
+    assert (many["lines"], many["kept"]) == (120, False)
+
+
 def test_every_word_is_there_in_both_languages(url: str, context: BrowserContext) -> None:
     page = visit(context, url).page
     keys = page.evaluate("import('/static/js/words.js').then(words => words.keysOf())")

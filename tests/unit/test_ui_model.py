@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntplab.ui.hub import Hub
-from ntplab.ui.model import FRAMES_MAX, Model, bound_ns
+from ntplab.ui.model import EVENTS_MAX, FRAMES_MAX, Model, bound_ns
 
 MS = 1_000_000
 
@@ -166,3 +166,12 @@ def kind_of(frame: bytes) -> str:
 
 def data_of(frame: bytes) -> Any:
     return json.loads(frame.split(b"\n")[1].removeprefix(b"data: "))
+
+
+def test_seconds_are_counted_from_the_first_event_in_every_browser() -> None:
+    model = Model()
+    for number in range(EVENTS_MAX + 50):
+        model.feed("events", [{"event": "lab.step", "lab_ns": (number + 1) * 10**6}])
+    told = model.snapshot()
+    assert told["about"]["begun"] == 1.0
+    assert told["events"][0]["at"] > 1.0  # the first are no longer listed

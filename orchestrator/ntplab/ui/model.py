@@ -137,6 +137,8 @@ class Model:
         for row in rows:
             event = {key: value for key, value in row.items() if key != "lab_ns"}
             event["at"] = row["lab_ns"] / 1e6
+            if "begun" not in self._about:
+                self.tell(begun=event["at"])  # what every browser counts seconds from
             self._events.append(event)
             del self._events[:-EVENTS_MAX]
             self._new.setdefault("events", []).append(event)

@@ -22,9 +22,13 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Writing what stands there already would make the browser lay out the page again.
+// Writing what stands there already would make the browser lay out the page again, and a new piece
+// of text for each reading of a clock is one more to clear away.
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const only = element.childNodes.length === 1 ? element.firstChild : null;
+  if (only?.nodeType === Node.TEXT_NODE) {
+    if (only.data !== text) only.data = text;
+  } else if (element.textContent !== text) element.textContent = text;
 }
 
 export function setOptions(select, entries, chosen) {

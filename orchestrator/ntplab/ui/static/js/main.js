@@ -6,7 +6,7 @@ import { askLibrary, showControls, watchControls } from "./controls.js";
 import { byId, setText } from "./dom.js";
 import { launch, showNetwork, watchNetwork } from "./network.js";
 import { resetHall, showHall, watchHall } from "./hall.js";
-import { showEvents, showPhases } from "./tables.js";
+import { resetEvents, showEvents, showPhases } from "./tables.js";
 import { showStory } from "./story.js";
 import { addNew, fresh, replaceAll, state } from "./store.js";
 import { chooseLanguage, chooseSystem, preferredLanguage, t } from "./words.js";
@@ -47,13 +47,15 @@ function draw() {
     showPhases();
     showHall();
   }
-  if (fresh.events || fresh.all) showEvents();
+  if (fresh.all) resetEvents();
+  showEvents(fresh.all ? state.events.length : fresh.events);
   setText(byId("what"), t({ lab: "modeLab", run: "modeRun", replay: "modeReplay" }[mode] ?? "modeIdle", state.about));
   if ((state.about.trouble ?? "") !== told) {
     told = state.about.trouble ?? "";
     trouble(told);
   }
-  fresh.all = fresh.shades = fresh.frames = fresh.events = fresh.halls = false;
+  fresh.all = fresh.shades = fresh.frames = fresh.halls = false;
+  fresh.events = 0;
   document.body.dataset.ready = "yes";
 }
 

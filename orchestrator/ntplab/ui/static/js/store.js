@@ -12,7 +12,7 @@ function empty() {
 }
 
 export const state = empty();
-export const fresh = { network: null, shades: false, frames: false, events: false, halls: false, seats: new Map(), all: false };
+export const fresh = { network: null, shades: false, frames: false, events: 0, halls: false, seats: new Map(), all: false };
 
 // A list too long loses every second of its older half, as on the server.
 function thin(list, max) {
@@ -64,6 +64,7 @@ function addNetwork(told) {
 export function replaceAll(told) {
   Object.assign(state, empty());
   fresh.all = true;
+  fresh.events = 0;
   addNew(told);
 }
 
@@ -79,7 +80,7 @@ export function addNew(told) {
   if (told.events) {
     state.events.push(...told.events);
     state.events.splice(0, state.events.length - EVENTS_MAX);
-    fresh.events = true;
+    fresh.events += told.events.length;
   }
   if (told.shades) {
     state.shades = told.shades;

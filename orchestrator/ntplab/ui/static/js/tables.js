@@ -40,9 +40,19 @@ function words(event) {
 const GAP_SHOWN_S = 1;
 const worthALine = (event) => event.event !== "sample.gap" || event.seconds >= GAP_SHOWN_S;
 
-export function showEvents() {
-  const start = state.events[0]?.at ?? 0;
-  const items = state.events.filter(worthALine).slice(-EVENTS_SHOWN).reverse().map((event) =>
-    make("li", {}, make("span", { class: "at digits" }, seconds(event.at - start)), make("span", { class: "words" }, words(event))));
-  byId("events").replaceChildren(...items);
+function line(event) {
+  const at = seconds(event.at - (state.about.begun ?? event.at));
+  return make("li", {}, make("span", { class: "at digits" }, at), make("span", { class: "words" }, words(event)));
+}
+
+// The newest `count` events come on top of those shown. Making all lines anew, several times a
+// second, would be most of what the page leaves behind for the browser to clear away.
+export function showEvents(count) {
+  const list = byId("events");
+  if (count) list.prepend(...state.events.slice(-count).filter(worthALine).slice(-EVENTS_SHOWN).reverse().map(line));
+  while (list.childElementCount > EVENTS_SHOWN) list.lastElementChild.remove();
+}
+
+export function resetEvents() {
+  byId("events").replaceChildren();
 }
