@@ -373,6 +373,7 @@ def with_tls(stack: Stack) -> Stack:
         (folder / name).write_bytes(file.read_bytes())
     stack.make_secrets()
     stack.settings.update(NTPLAB_TLS="own", NTPLAB_ROTATE_S="20", NTPLAB_RUNS_KEPT="1")
+    stack.settings.update(NTPLAB_SKEW_LYON="9s")
     stack.up()
     return stack
 
@@ -399,6 +400,10 @@ def test_own_certificate(with_tls: Stack) -> None:
         timeout=90,
     )  # fmt: skip
     assert changed.status_code == 204, changed.text
+
+
+def test_other_settings_reach_every_node(with_tls: Stack) -> None:
+    assert abs(with_tls.truth_ns()["lyon"] - 9 * NS) < 100 * MS
 
 
 def test_what_is_recorded_does_not_grow_for_ever(with_tls: Stack) -> None:
