@@ -66,8 +66,10 @@ except KeyboardInterrupt:
 
 def test_the_lab_comes_after_all_that_runs_in_parallel() -> None:
     assert [(kinds, how[-1]) for kinds, how in parts_of(KINDS)] == [
-        (["unit", "clock"], "parallel"), (["lab", "browser"], "labs"), (["clock", "lab"], "alone")
-    ]  # fmt: skip
+        (["unit", "clock"], "parallel"),
+        (["lab", "browser", "vps"], "labs"),
+        (["clock", "lab"], "alone"),
+    ]
     assert [(kinds, how[-1]) for kinds, how in parts_of(["clock"])] == [
         (["clock"], "parallel"), (["clock"], "alone")
     ]  # fmt: skip
@@ -79,14 +81,14 @@ def test_every_test_is_in_one_of_the_parts() -> None:
     assert sorted(test for part in parts.values() for test in part) == sorted(every)
     files = {name: {test.split("::")[0] for test in part} for name, part in parts.items()}
     assert {file.split("/")[1] for file in files["parallel"]} == {"clock", "golden"}
-    assert {file.split("/")[1] for file in files["labs"]} == {"lab"}
+    assert {file.split("/")[1] for file in files["labs"]} == {"lab", "vps"}
     assert files["alone"] > {"tests/clock/test_differential.py", "tests/lab/test_bench_clock.py"}
 
 
 def collected(*options: str) -> set[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *options, "tests/clock", "tests/golden", "tests/lab"],
+        [*command, *options, "tests/clock", "tests/golden", "tests/lab", "tests/vps"],
         cwd=REPO,
         capture_output=True,
         text=True,

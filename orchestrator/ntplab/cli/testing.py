@@ -1,9 +1,10 @@
-"""Runs pytest for `test`: what can run side by side first, then labs two by two, then the rest.
+"""Runs pytest for `test`: what can run side by side, then labs three at a time, then the rest.
 
-The tests of kinds unit and clock share nothing; those of the clock wait most of their time. Labs
-share an engine as those of two users would. What is marked `alone` measures on the machine that it
-runs on, and runs last, by itself. Each part is a pytest of its own: one that is interrupted has
-other things to clear away.
+The tests of kinds unit and clock share nothing; those of the clock wait most of their time, and so
+do labs, which share an engine as those of three users would, with a demo stack and machines to
+install it on among them. What is marked `alone` measures on the machine that it runs on, and runs
+last, by itself. Each part is a pytest of its own: one that is interrupted has other things to
+clear away.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
         ("unit", "clock"),
         ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"),
     ),
-    "labs": (("lab", "browser"), ("-n", "2", "--dist", "loadfile")),
+    "labs": (("lab", "browser", "vps"), ("-n", "3", "--dist", "loadfile")),
     "alone": (("clock", "lab"), ()),
 }
 
