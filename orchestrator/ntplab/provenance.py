@@ -20,6 +20,7 @@ from .plan import Plan
 from .topology import NodeSpec
 
 CLOCKSOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+VERSION_OF = ("dpkg-query", "--show", "--showformat", "${Version}")
 TOOLS = ("docker", "pydantic", "pyarrow", "Jinja2")
 
 
@@ -135,7 +136,7 @@ def _ntp(lab: Lab, spec: NodeSpec, *, up: bool) -> dict[str, str]:
     if spec.name not in daemons:
         return {}
     daemon = DAEMONS[daemons[spec.name]]
-    asked = ["dpkg-query", "--show", "--showformat", "${Version}", daemon.package]
+    asked = [*VERSION_OF, daemon.package]
     answer = lab.handle.exec(spec.name, asked) if up else None
     version = answer.stdout.strip() if answer and answer.ok else ""
     return {"ntp_daemon": daemon.name, "ntp_version": version}

@@ -28,7 +28,7 @@ def test_the_seccomp_profile_adds_one_rule_to_dockers_default() -> None:
 
 
 def test_compose_builds_every_image_and_base_first() -> None:
-    services = yaml.safe_load((ROOT / "compose/compose.yaml").read_text())["services"]
+    services = yaml.safe_load((ROOT / "compose/images.yaml").read_text())["services"]
     dockerfiles = {path.parent.name for path in (ROOT / "images").glob("*/Dockerfile")}
     assert set(services) == dockerfiles
     for name, service in services.items():

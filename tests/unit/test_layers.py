@@ -30,6 +30,7 @@ STAGES = [
     {"run"},
     {"sweep"},
     {"ui"},
+    {"stack"},
     {"bench"},
     {"cli"},
     {"__main__"},
@@ -39,7 +40,7 @@ RANK = {part: rank for rank, parts in enumerate(STAGES) for part in parts}
 OFFLINE = ("evidence", "analysis", "report")
 NEEDS_A_LAB = {
     "driver", "setup", "faults", "collect", "reach", "lab", "buyers", "phases", "run", "sweep",
-    "doctor", "standing", "ui",
+    "doctor", "standing", "ui", "stack",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ for name in $names; do
 done | $psql -d postgres -f -"""
 """Gives standard input to every booking database: `booking`, or `booking_<server>` each. One
 command finds and serves them all: starting one in a container costs more than many a query."""
-_EMPTY = """DO $$ DECLARE tables text; BEGIN
+EMPTY = """DO $$ DECLARE tables text; BEGIN
   SELECT string_agg(quote_ident(tablename), ', ') INTO tables FROM pg_tables
    WHERE schemaname = 'public' AND tablename <> 'migrations';
   IF tables IS NOT NULL THEN EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY'; END IF;
@@ -36,7 +36,7 @@ _TRUTH = (
     "COPY clock_measurements (server, wall_ns, raw_ns, error_ns, bound_ns, source)"
     " FROM STDIN WITH (FORMAT csv);"
 )
-_COMMAND = ("sh", "-c", _IN_EACH, "sh", _LIST)
+COMMAND = ("sh", "-c", _IN_EACH, "sh", _LIST)
 TABLES = {"claims": "evidence_claims", "reservations": "evidence_reservations"}
 
 
@@ -64,7 +64,7 @@ def empty_databases(driver: Driver, lab: str) -> None:
     The servers remember what was in them until their policy is begun anew: follow it by
     `booking.reconfigure` on each. (Dropping the databases would cost a checkpoint each.)
     """
-    _in_each(driver, lab, _EMPTY, "the booking databases cannot be emptied")
+    _in_each(driver, lab, EMPTY, "the booking databases cannot be emptied")
 
 
 def collect_records(
@@ -86,7 +86,7 @@ def _collect(
     driver: Driver, lab: str, which: str, clocks: RawClocks, append: Append
 ) -> dict[str, int]:
     counts = dict.fromkeys(TABLES, 0)
-    chunks = driver.exec_stream(lab, DATABASE_NODE, _COMMAND, stdin=_reading(which).encode())
+    chunks = driver.exec_stream(lab, DATABASE_NODE, COMMAND, stdin=reading(which).encode())
     for table, rows in itertools.groupby(_records(chunks), key=lambda record: record[0]):
         moved = [on_lab_time(row, clocks) for _, row in rows]
         append(table, moved)
@@ -118,7 +118,7 @@ def hand_in_readings(
 
 def _in_each(driver: Driver, lab: str, text: str, trouble: str) -> None:
     """Have psql do `text` in every booking database. Raises `EvidenceError` with `trouble`."""
-    result = driver.exec(lab, DATABASE_NODE, _COMMAND, stdin=text.encode())
+    result = driver.exec(lab, DATABASE_NODE, COMMAND, stdin=text.encode())
     if not result.ok:
         tail = result.stderr.splitlines()[-5:]
         raise EvidenceError(f"{DATABASE_NODE}: {trouble}", log_tail=tail)
@@ -147,7 +147,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _reading(which: str) -> str:
+def reading(which: str) -> str:
     """What prints every record that is `which` as `{"table": ..., "row": {...}}`."""
     statements = ["SET TIME ZONE 'UTC';"]
     for table, view in TABLES.items():

@@ -73,7 +73,7 @@ def switch_ntp(lab: LabHandle, node: str, state: str, method: str) -> int:
 def _switch_daemon(lab: LabHandle, node: str, on: bool) -> None:
     daemon = daemon_of(lab, node)
     order = ["-wu", "-u"] if on else ["-wD", "-d"]
-    words = lab.must(node, ["sh", "-c", _ORDER, "sh", *order, service_path(daemon)])
+    words = lab.must(node, ["sh", "-c", ORDER, "sh", *order, service_path(daemon)])
     seen = (words.strip() == "running") == on
     until(
         lambda: (
@@ -125,18 +125,18 @@ NTP_METHODS: dict[str, Callable[[LabHandle, str, bool], None]] = {
 }
 
 
-_RUNNING = 'test "$(s6-svstat -o up "$1")" = true && kill -0 "$(s6-svstat -o pid "$1")"'
-_ORDER = f"""s6-svc "$1" -T 2000 "$2" "$3"
+RUNNING = 'test "$(s6-svstat -o up "$1")" = true && kill -0 "$(s6-svstat -o pid "$1")"'
+ORDER = f"""s6-svc "$1" -T 2000 "$2" "$3"
 code=$?
 test $code -eq 0 || test $code -eq 99 || exit $code # 99: not within that time
 shift 2
-if {_RUNNING}; then echo running; else echo stopped; fi"""
+if {RUNNING}; then echo running; else echo stopped; fi"""
 """Order and look in one command: starting one in a container costs more than what either does."""
 
 
 def daemon_running(lab: LabHandle, node: str, daemon: Daemon) -> bool:
     """Asked twice over: the supervisor's word, and a living process of that number."""
-    return lab.exec(node, ["sh", "-c", _RUNNING, "sh", service_path(daemon)]).ok
+    return lab.exec(node, ["sh", "-c", RUNNING, "sh", service_path(daemon)]).ok
 
 
 _QUESTIONS = {

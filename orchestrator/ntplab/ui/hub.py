@@ -37,6 +37,11 @@ class Hub:
         self._shown: Model | None = None
         self._queues: set[asyncio.Queue[Frame | None]] = set()
 
+    @property
+    def listeners(self) -> int:
+        """How many browsers are told now."""
+        return len(self._queues)
+
     async def run(self) -> None:
         while not self._over():
             self.tick()

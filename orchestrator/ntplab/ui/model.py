@@ -224,6 +224,31 @@ class Model:
             found = hall.seats.get(seat) if hall else None
             return list(found.receipts) if found else []
 
+    def figures(self) -> Plain:
+        """For monitoring: the newest divergence of every node, and counts over all phases."""
+        with self._lock:
+            last = self._frames[-1][1:] if self._frames else []
+            halls = list(self._halls.values())
+            return {
+                "divergence_ns": dict(zip(self._nodes, last, strict=False)),
+                "ntp": dict(self._shades.ntp),
+                "attempts": sum(hall.attempts for hall in halls),
+                "receipts": sum(hall.receipts for hall in halls),
+                "failed": sum(hall.failed for hall in halls),
+                "twice": sum(hall.twice for hall in halls),
+            }
+
+    def go_on_from(self, other: Model) -> None:
+        """Show the clocks as `other` did, so that the chart goes on; the rest begins anew."""
+        with other._lock:
+            told = other.snapshot()
+            last_ms, shades = other._last_ms, other._shades
+        with self._lock:
+            self._nodes, self._frames, self._last_ms = told["nodes"], told["frames"], last_ms
+            self._shades = shades
+            for node, *point in told["beliefs"]:
+                self._beliefs.setdefault(node, []).append(point)
+
     def about(self) -> Plain:
         with self._lock:
             return dict(self._about)

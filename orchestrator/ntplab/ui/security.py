@@ -1,6 +1,8 @@
 """Who may look, who may change things, and what the page may load.
 
-On 127.0.0.1 everybody of this machine may look. Anywhere else a token is needed for everything.
+On 127.0.0.1 everybody of this machine may look. Anywhere else a token is needed for everything,
+unless the page is public: then everybody may look, at the names that are the page's, and nobody is
+given the token.
 Every changing call needs the token and must come from the page itself: a cookie that scripts
 cannot read and other sites cannot send, the `Origin` header, and a `Host` that is ours (a name
 that somebody points at 127.0.0.1 is not).
@@ -10,7 +12,8 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
@@ -30,6 +33,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 READING = ("GET", "HEAD")
+MAY_CHANGE = "ntplab.may_change"
+"""In a request's state: whether whoever asks may change things."""
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -46,9 +51,14 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, token: str, host: str, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, host: str, port: int, public: Collection[str] = ()
+    ) -> None:
+        """`public`: the host names at which everybody may look; none: the page is not public."""
         self._app, self._token = app, token
-        self._open = is_loopback(host)
+        self._public = frozenset(name.lower() for name in public)
+        self._gives_token = is_loopback(host) and not public
+        self._open = is_loopback(host) or bool(public)
         self._cookie = f"ntplab-{port}"
         self._port = port
 
@@ -64,14 +74,14 @@ class Guard:
         """What keeps this request out, if anything does."""
         if self._open and not self._host_is_ours(headers.get("host", "")):
             return _no(421, "this is not the name of this page", "open it at 127.0.0.1")
-        given = self._given(scope, headers)
-        known = any(_same(one, self._token) for one in given)
+        known = any(_same(one, self._token) for one in self._given(scope, headers))
+        scope.setdefault("state", {})[MAY_CHANGE] = known or self._gives_token
         if scope["method"] in READING:
             if self._open or known:
                 return None
             return _no(401, "a token is needed", "open the address that `./ntplab ui` printed")
         if not known:
-            return _no(401, "a token is needed to change anything", "open the page anew")
+            return _no(401, "a token is needed to change anything", self._how())
         if not self._same_origin(scope, headers):
             return _no(403, "this call comes from another site", "use the page itself")
         return None
@@ -93,6 +103,11 @@ class Guard:
         if scope["path"] == "/":
             yield from parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [])
 
+    def _how(self) -> str:
+        if self._public:
+            return "this page is for looking; its owner has the token"
+        return "open the page anew"
+
     def _same_origin(self, scope: Scope, headers: Headers) -> bool:
         """A browser always says where a changing call comes from; a program says a bearer token."""
         origin = headers.get("origin")
@@ -101,12 +116,14 @@ class Guard:
         return origin == f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
 
     def _host_is_ours(self, host: str) -> bool:
+        if self._public:
+            return re.sub(r":\d+$", "", host).lower() in self._public
         return any(host in (name, f"{name}:{self._port}") for name in LOOPBACK_NAMES)
 
     def _adorned(self, scope: Scope, headers: Headers, send: Send) -> Send:
         """Every answer carries the security headers; the page itself also the cookie."""
         gets_cookie = scope["path"] == "/" and (
-            self._open or any(_same(one, self._token) for one in self._given(scope, headers))
+            self._gives_token or any(_same(one, self._token) for one in self._given(scope, headers))
         )
 
         async def adorned(message: Message) -> None:
@@ -116,6 +133,8 @@ class Guard:
                     out[name] = value
                 if gets_cookie and message["status"] < 400:
                     flags = "HttpOnly; SameSite=Strict; Path=/"
+                    if scope.get("scheme") == "https":
+                        flags += "; Secure"
                     out.append("Set-Cookie", f"{self._cookie}={self._token}; {flags}")
             await send(message)
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import NtplabError, UsageError
 from .desk import Desk
 from .hub import Hub
-from .security import Guard
+from .security import MAY_CHANGE, Guard
 
 STATIC = Path(__file__).parent / "static"
 OFFSET_NS_MAX = 10 * 365 * 86_400 * 1_000_000_000
@@ -61,10 +61,12 @@ class ReplayCall(_Call):
 
 
 def make_app(
-    desk: Desk, token: str, host: str, port: int, over: Callable[[], bool] = lambda: False
-) -> FastAPI:
+    desk: Desk, token: str, host: str, port: int, over: Callable[[], bool] = lambda: False,
+    public: Collection[str] = (), streams_max: int | None = None,
+) -> FastAPI:  # fmt: skip
     """The application; `host` and `port` are what it is bound to, `over` says whether it was told
-    to end."""
+    to end. `public`: names at which everybody may look, see `security`; `streams_max`: how many
+    browsers at once are told what is new."""
     hub = Hub(lambda: desk.model, over)
 
     @contextlib.asynccontextmanager
@@ -76,11 +78,12 @@ def make_app(
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(NtplabError, _problem)
     app.add_exception_handler(RequestValidationError, _senseless)
-    _reading(app, desk, hub)
+    app.state.hub = hub
+    _reading(app, desk, hub, streams_max)
     _lab(app, desk)
     _shown(app, desk)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(Guard, token=token, host=host, port=port)
+    app.add_middleware(Guard, token=token, host=host, port=port, public=public)
     return app
 
 
@@ -98,18 +101,25 @@ def _senseless(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"title": "; ".join(found), "hint": "", "log": []}, status_code=422)
 
 
-def _reading(app: FastAPI, desk: Desk, hub: Hub) -> None:
+def _reading(app: FastAPI, desk: Desk, hub: Hub, streams_max: int | None) -> None:
     @app.get("/")
     def page() -> FileResponse:
         return FileResponse(STATIC / "index.html")
 
     @app.get("/api/stream")
-    async def stream() -> StreamingResponse:
+    async def stream() -> Response:
+        if streams_max is not None and hub.listeners >= streams_max:
+            body = {"title": "too many are looking at this page now", "hint": "come back later"}
+            return JSONResponse(body, status_code=503, headers={"Retry-After": "20"})
         return StreamingResponse(hub.listen(), media_type="text/event-stream")
 
     @app.get("/api/state")
     def state() -> JSONResponse:
         return JSONResponse(desk.model.snapshot())
+
+    @app.get("/api/access")
+    def access(request: Request) -> dict[str, bool]:
+        return {"may_change": bool(getattr(request.state, MAY_CHANGE, False))}
 
     @app.get("/api/library")
     def library() -> dict[str, Any]:

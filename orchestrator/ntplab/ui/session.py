@@ -52,16 +52,20 @@ LOOK_EVERY_S = 15.0
 class Session:
     """One standing lab on the page. `model` is what the page shows."""
 
-    def __init__(self, driver: Driver, name: str, runs: Path) -> None:
-        self._runs = runs
+    def __init__(
+        self, driver: Driver, name: str, runs: Path, rate_hz_max: float = RATE_HZ_MAX, **about: Any
+    ) -> None:
+        """`rate_hz_max`: the most load that may be asked for; `about`: what else the page is to
+        know."""
+        self._runs, self._rate_hz_max = runs, rate_hz_max
         plan = plan_of(driver, name, runs)
         handle = lab_handle(driver, name)
         self.model = Model(
             mode="lab", lab=name, scenario=plan.name,
             policy=plan.train.protocol if plan.train else plan.policy, system=plan.system,
             servers=[server.name for server in plan.servers], policies=list(POLICIES),
-            rate_hz=0.0, rate_hz_max=RATE_HZ_MAX,
-            network=network_of(asdict(plan.train) if plan.train else None),
+            rate_hz=0.0, rate_hz_max=rate_hz_max,
+            network=network_of(asdict(plan.train) if plan.train else None), **about,
         )  # fmt: skip
         self.lab = Lab(driver, plan, name, handle.clock, self._emit, self._append)
         self._namespaces = self.lab.time_namespaces()
@@ -92,6 +96,11 @@ class Session:
     @property
     def servers(self) -> list[str]:
         return [server.name for server in self.lab.plan.servers]
+
+    @property
+    def rate_hz(self) -> float:
+        """The load that was asked for last."""
+        return self._rate_hz
 
     def recording_of(self, phase: str) -> Recording | None:
         return self._phases.get(phase)
@@ -136,8 +145,9 @@ class Session:
 
     def load(self, rate_hz: float) -> None:
         """So many races for a seat a second from now on; 0 for none."""
-        if not 0 <= rate_hz <= RATE_HZ_MAX:
-            raise UsageError(f"a load of {rate_hz:g}/s", hint=f"between 0 and {RATE_HZ_MAX:g}/s")
+        if not 0 <= rate_hz <= self._rate_hz_max:
+            hint = f"between 0 and {self._rate_hz_max:g}/s"
+            raise UsageError(f"a load of {rate_hz:g}/s", hint=hint)
         with self._busy:
             if self._phase:
                 self._end_phase()
@@ -182,6 +192,15 @@ class Session:
                 )
             )
 
+    def revive(self, node: str) -> None:
+        """A server has come back: policy and NTP as they were before it died."""
+        with self._busy:
+            self.lab.dead.discard(node)
+            reconfigure(self.lab.handle, node, self.lab.plan)
+            if (state := self._states.get(node)) is not None:
+                switch_ntp(self.lab.handle, node, state, "daemon")
+            self.look()
+
     def close(self) -> None:
         """End the load and seal what was recorded; the lab stays as it is."""
         with self._busy:
@@ -198,7 +217,7 @@ class Session:
 
     def _begin_phase(self) -> None:
         if not self._phases:
-            self._start_fresh()
+            self.start_fresh()
         name = f"{len(self._phases) + 1}-ntp-{self._state()}"
         phase = self._loads.plan(name, self._rate_hz)
         self._phases[name], self._phase = self._recording, name
@@ -208,7 +227,7 @@ class Session:
         start_ns = self._loads.begin(phase)
         self._emit(PhaseMeasuring(start_ns, name))
 
-    def _start_fresh(self) -> None:
+    def start_fresh(self) -> None:
         """Earlier hands may have sold the same seats, in phases of the same names."""
         if self.lab.train:
             return
