@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent
 PART_OF_FOLDER = {
     **dict.fromkeys(("unit", "golden", "clock"), "parallel"),
     **dict.fromkeys(("lab", "browser"), "labs"),
+    "vps": "hosts",
 }
 OUTCOMES = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
 

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UsageError
 from ..paths import REPO_DIR
+from ..setup.compose import ensure_compose
 from ..setup.host import Host, install
 from .loading import ready_driver
 from .output import out
@@ -22,6 +23,7 @@ KINDS = {
     "clock": ("tests/clock",),
     "lab": ("tests/lab",),
     "browser": ("tests/browser",),
+    "vps": ("tests/vps",),
 }
 NEEDED_PROGRAMS = {
     "gcc": "gcc",
@@ -29,9 +31,12 @@ NEEDED_PROGRAMS = {
     "musl-gcc": "musl-tools",
     "shellcheck": "shellcheck",
 }
-NEEDED_BY_KIND = {"browser": {"chromium": "chromium"}}
+NEEDED_BY_KIND = {
+    "browser": {"chromium": "chromium"},
+    "vps": {"chromium": "chromium", "openssl": "openssl"},
+}
 """What only some tests need: a browser is large."""
-NEEDS_LAB = ("lab", "browser")
+NEEDS_LAB = ("lab", "browser", "vps")
 # A real kernel to hold the virtual clock against; there is none for other processors.
 NEEDED_ON_X86_64 = {"linux.uml": "user-mode-linux"}
 # What these tests may be told, see tests/clock/test_differential.py.
@@ -54,8 +59,8 @@ def run_tests(
 ) -> None:
     """Run the tests, all or those of one kind.
 
-    Installs the tools they need where they are missing; for the lab and browser tests, starts the
-    engine and builds the images. Kinds unit and clock run in parallel, in as many processes as
+    Installs the tools they need where they are missing; for the lab, browser and vps tests, starts
+    the engine and builds the images. Kinds unit and clock run in parallel, in as many processes as
     there are processors; labs two at a time; what measures this machine alone, at the end. What
     follows -- is passed to pytest.
     """
@@ -63,6 +68,8 @@ def run_tests(
     install_tools(chosen)
     if set(chosen) & set(NEEDS_LAB):
         ready_driver(all_images=True)
+    if "vps" in chosen:
+        ensure_compose(out.say)
     # Whoever starts us in the background may have had SIGINT ignored, and programs inherit that:
     # the ones that tests interrupt would not listen.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,8 @@
 """Runs pytest for `test`: what can run side by side first, then labs two by two, then the rest.
 
 The tests of kinds unit and clock share nothing; those of the clock wait most of their time. Labs
-share an engine as those of two users would. What is marked `alone` measures on the machine that it
+share an engine as those of two users would. Demo stacks and machines to install them on are large,
+and come one by one. What is marked `alone` measures on the machine that it
 runs on, and runs last, by itself. Each part is a pytest of its own: one that is interrupted has
 other things to clear away.
 """
@@ -31,6 +32,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
         ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"),
     ),
     "labs": (("lab", "browser"), ("-n", "2", "--dist", "loadfile")),
+    "hosts": (("vps",), ()),
     "alone": (("clock", "lab"), ()),
 }
 

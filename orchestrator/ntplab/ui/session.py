@@ -81,6 +81,7 @@ class Session:
         )
         self._recording = Recording(self.lab, runs, self.model.feed, self._namespaces)
         self._states: dict[str, str] = {}
+        self._wanted: dict[str, str] = {}
         self._closed, self._look_soon = threading.Event(), threading.Event()
         self._answers: dict[str, bool] = {}
 
@@ -90,6 +91,7 @@ class Session:
             self.lab.train.feed.place(self._recording.clocks)
             self.lab.train.follow()
         self.look()
+        self._wanted = dict(self._states)
         threading.Thread(target=self._watch, name="ui-session", daemon=True).start()
         return self
 
@@ -118,7 +120,7 @@ class Session:
 
             def one(node: str) -> None:
                 seen_ns = switch_ntp(self.lab.handle, node, state, "daemon")
-                self._states[node] = state
+                self._states[node] = self._wanted[node] = state
                 at_ns = self.lab.now_ns()
                 self._emit(NtpSwitched(at_ns, node, state, "daemon", asked_ns, seen_ns))
 
@@ -193,11 +195,11 @@ class Session:
             )
 
     def revive(self, node: str) -> None:
-        """A server has come back: policy and NTP as they were before it died."""
+        """A server has come back: policy and NTP as they were switched here."""
         with self._busy:
             self.lab.dead.discard(node)
             reconfigure(self.lab.handle, node, self.lab.plan)
-            if (state := self._states.get(node)) is not None:
+            if (state := self._wanted.get(node)) is not None:
                 switch_ntp(self.lab.handle, node, state, "daemon")
             self.look()
 

@@ -3,7 +3,7 @@ import { call } from "./calls.js";
 import { byId, make, setText, svg } from "./dom.js";
 import { clockTime, signed, span } from "./format.js";
 import { colorOf } from "./palette.js";
-import { divergence, lastFrame, state } from "./store.js";
+import { access, divergence, lastFrame, state } from "./store.js";
 import { t } from "./words.js";
 
 const cards = new Map();
@@ -101,7 +101,7 @@ function showOne(one, node, trueMs) {
   one.toggle.setAttribute("aria-checked", String(on));
   one.toggle.setAttribute("aria-label", t("switchLabel", { node }));
   setText(one.toggle, t(on ? "turnOff" : "turnOn"));
-  one.toggle.disabled = state.about.mode !== "lab";
+  one.toggle.disabled = state.about.mode !== "lab" || !access.mayChange;
 }
 
 function belief(node) {

@@ -2,7 +2,7 @@
 import { call } from "./calls.js";
 import { byId, make, setOptions, setText } from "./dom.js";
 import { seconds } from "./format.js";
-import { currentHall, nowMs, state } from "./store.js";
+import { access, currentHall, nowMs, state } from "./store.js";
 import { t } from "./words.js";
 
 export function watchControls() {
@@ -39,7 +39,8 @@ export function showControls() {
   const { mode } = state.about;
   byId("begin").hidden = mode !== "idle";
   byId("show").hidden = mode === "idle";
-  byId("controls").hidden = mode !== "lab";
+  byId("controls").hidden = mode !== "lab" || !access.mayChange;
+  byId("view-only").hidden = access.mayChange;
   byId("running").hidden = mode !== "run";
   byId("replaying").hidden = mode !== "replay";
   setText(byId("step"), state.about.step ?? "");
@@ -48,7 +49,22 @@ export function showControls() {
   if (mode === "replay") showReplay();
 }
 
+// A lab that others look at: it stands for good, and the page has no hold of what it runs on.
+function showStanding() {
+  const standing = Boolean(state.about.standing);
+  for (const id of ["lab-down", "lab-close"]) byId(id).hidden = standing;
+  byId("standing").hidden = !standing;
+  byId("more-title").dataset.t = standing ? "moreStanding" : "more";
+  setText(byId("more-title"), t(byId("more-title").dataset.t));
+}
+
 function showLab() {
+  showStanding();
+  const most = String(state.about.rate_hz_max);
+  if (byId("rate").max !== most) {
+    byId("rate").max = most;
+    byId("rate").value = Math.min(Number(byId("rate").value), state.about.rate_hz_max);
+  }
   setOptions(byId("bend-node"), state.about.servers.map((node) => [node, node]));
   const train = Boolean(state.about.network);
   byId("policy-group").hidden = train;

@@ -8,7 +8,7 @@ import { launch, showNetwork, watchNetwork } from "./network.js";
 import { resetHall, showHall, watchHall } from "./hall.js";
 import { showEvents, showPhases } from "./tables.js";
 import { showStory } from "./story.js";
-import { addNew, fresh, replaceAll, state } from "./store.js";
+import { access, addNew, fresh, replaceAll, state } from "./store.js";
 import { chooseLanguage, chooseSystem, preferredLanguage, t } from "./words.js";
 
 let asked = false;
@@ -72,12 +72,26 @@ function drawSoon() {
   const frame = requestAnimationFrame(once);
 }
 
+const AGAIN_MS = 10000;
+
 function listen() {
   const stream = new EventSource("/api/stream");
   stream.addEventListener("all", (event) => { replaceAll(JSON.parse(event.data)); drawSoon(); });
   stream.addEventListener("new", (event) => { addNew(JSON.parse(event.data)); drawSoon(); });
   stream.addEventListener("open", () => sayLink("live"));
-  stream.addEventListener("error", () => sayLink("lost"));
+  stream.addEventListener("error", () => {
+    sayLink("lost");
+    // Turned away (too many are looking): browsers give up then, the page does not.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+  });
+}
+
+async function askAccess() {
+  try {
+    const answer = await fetch("/api/access", { credentials: "same-origin" });
+    if (answer.ok) access.mayChange = (await answer.json()).may_change;
+  } catch { /* the server refuses what may not be */ }
+  drawSoon();
 }
 
 function sayLink(key) {
@@ -118,4 +132,5 @@ watchNetwork();
 watchSize();
 byId("scale").addEventListener("change", () => showChart(true));
 byId("belief").addEventListener("change", () => showChart(true));
+askAccess();
 listen();
