@@ -34,10 +34,10 @@ class Problem:
 
 def distribution(os_release: str) -> Problem | None:
     """`os_release`: the text of /etc/os-release."""
-    said = dict(
-        (key, value.strip("\"'"))
+    said = {
+        key: value.strip("\"'")
         for key, _, value in (line.partition("=") for line in os_release.splitlines())
-    )
+    }
     name, version = said.get("ID", "unknown"), said.get("VERSION_ID", "")
     if version in SUPPORTED.get(name, ()):
         return None
