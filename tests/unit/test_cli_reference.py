@@ -147,5 +147,5 @@ def test_completion_installs_with_one_command(home: Path) -> None:
         "show step set strobe steady",
         "--seed --set",
         "daemon network sources",
-        "unit clock lab browser",
+        "unit clock lab browser vps",
     ]

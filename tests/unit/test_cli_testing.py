@@ -66,7 +66,8 @@ except KeyboardInterrupt:
 
 def test_the_lab_comes_after_all_that_runs_in_parallel() -> None:
     assert [(kinds, how[-1]) for kinds, how in parts_of(KINDS)] == [
-        (["unit", "clock"], "parallel"), (["lab", "browser"], "labs"), (["clock", "lab"], "alone")
+        (["unit", "clock"], "parallel"), (["lab", "browser"], "labs"), (["vps"], "hosts"),
+        (["clock", "lab"], "alone"),
     ]  # fmt: skip
     assert [(kinds, how[-1]) for kinds, how in parts_of(["clock"])] == [
         (["clock"], "parallel"), (["clock"], "alone")
@@ -80,13 +81,14 @@ def test_every_test_is_in_one_of_the_parts() -> None:
     files = {name: {test.split("::")[0] for test in part} for name, part in parts.items()}
     assert {file.split("/")[1] for file in files["parallel"]} == {"clock", "golden"}
     assert {file.split("/")[1] for file in files["labs"]} == {"lab"}
+    assert {file.split("/")[1] for file in files["hosts"]} == {"vps"}
     assert files["alone"] > {"tests/clock/test_differential.py", "tests/lab/test_bench_clock.py"}
 
 
 def collected(*options: str) -> set[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *options, "tests/clock", "tests/golden", "tests/lab"],
+        [*command, *options, "tests/clock", "tests/golden", "tests/lab", "tests/vps"],
         cwd=REPO,
         capture_output=True,
         text=True,

@@ -96,6 +96,44 @@ async def test_anywhere_else_everything_needs_the_token(tmp_path: Path) -> None:
     assert (await close(site, {**AWAY, **COOKIE, **ORIGIN})).status == 403
 
 
+PUBLIC = {"Host": "demo.example:8443"}
+
+
+async def test_a_public_page_is_for_looking(tmp_path: Path) -> None:
+    """Everybody sees it, at its own names; nobody is given the token; changing needs it."""
+    desk = Desk(tmp_path, tmp_path, FakeDriver, no_plan, lambda _plan: FakeDriver())
+    site = make_app(desk, TOKEN, "0.0.0.0", 8420, public=("demo.example",))
+    page = await call(site, "GET", "/", headers=PUBLIC)
+    assert page.status == 200
+    assert "set-cookie" not in page.headers
+    assert (await call(site, "GET", "/", headers=AWAY)).status == 421
+    assert (await call(site, "GET", "/", headers={"Host": "demo.example.evil"})).status == 421
+    access = await call(site, "GET", "/api/access", headers=PUBLIC)
+    assert access.document == {"may_change": False}
+    access = await call(site, "GET", "/api/access", headers={**PUBLIC, **COOKIE})
+    assert access.document == {"may_change": True}
+    origin = {"Origin": "http://demo.example:8443"}
+    assert (await close(site, {**PUBLIC, **origin})).status == 401
+    assert (await close(site, {**PUBLIC, **COOKIE, **origin})).status == 204
+    assert (await close(site, {**PUBLIC, **COOKIE, **ORIGIN})).status == 403
+    wrong = await call(site, "GET", "/?token=wrong", headers=PUBLIC)
+    assert "set-cookie" not in wrong.headers
+    welcome = await call(site, "GET", f"/?token={TOKEN}", headers=PUBLIC)
+    assert TOKEN in welcome.headers["set-cookie"]
+
+
+async def test_at_home_everybody_may_change(tmp_path: Path) -> None:
+    access = await call(app(tmp_path), "GET", "/api/access", headers=HOME)
+    assert access.document == {"may_change": True}
+
+
+async def test_there_is_room_for_so_many(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, tmp_path, FakeDriver, no_plan, lambda _plan: FakeDriver())
+    site = make_app(desk, TOKEN, "127.0.0.1", 8420, streams_max=0)
+    reply = await call(site, "GET", "/api/stream", headers=HOME)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "20")
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.8.8.8", True),

@@ -63,7 +63,7 @@ def of_server() -> list[Line]:
 
 def of_database() -> list[Line]:
     """The records of a phase, or of one seat of it; all of them forgotten."""
-    text = rf"'{NAME}'"
+    text = r"'[A-Za-z0-9][A-Za-z0-9-]{0,63}'"
     which = rf"phase = {text}( AND seat = {text})?"
     asked = re.escape(reading("WHICH")).replace("WHICH", which)
     return [

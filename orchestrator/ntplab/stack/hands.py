@@ -39,6 +39,7 @@ TOGETHER_MAX = 8
 LINES_KEPT = 400
 BACKLOG_MAX = 4000
 RUN_WITHIN_S = 60.0
+READER = "reader"
 
 
 class Stream:
@@ -98,6 +99,7 @@ class Hands:
         self._changing = threading.Lock()
         self._at_once = threading.BoundedSemaphore(TOGETHER_MAX)
         self._child: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start the program; its output goes to the stream, where it has one."""
@@ -108,12 +110,16 @@ class Hands:
             stdout=subprocess.PIPE if streams else None,
         )
         if streams:
-            threading.Thread(target=self._read, args=(self._child,), daemon=True).start()
+            self._reader = threading.Thread(
+                target=self._read, args=(self._child,), name=READER, daemon=True
+            )
+            self._reader.start()
 
     def _read(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout is not None
-        for line in child.stdout:
-            self._stream.add(line)
+        with child.stdout:
+            for line in child.stdout:
+                self._stream.add(line)
 
     def wait(self) -> int:
         """The program's exit code, once it ended by itself."""
@@ -135,6 +141,8 @@ class Hands:
                 except subprocess.TimeoutExpired:
                     self._child.kill()
                     self._child.wait()
+            if self._reader is not None:
+                self._reader.join(5)  # or its last words would be the next one's first
             self._stream.clear()
             self.start(environment)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,17 @@ def scenario_of(settings: Settings) -> dict[str, Any]:
 
 
 def plan_for(settings: Settings, folder: Path) -> Plan:
-    """Raises `ScenarioError` with all that is wrong with the clocks' settings."""
+    """Raises `ScenarioError` with all that is wrong with the clocks' settings.
+
+    In a scenario daemons wait for their phase; here they are started with their machines.
+    """
     file = folder / "scenario.yaml"
     file.write_text(yaml.safe_dump(scenario_of(settings), sort_keys=False))
     checks = Checks(check_expectation, check_sweep_expectation)
-    return make_plan(load_experiment(file, [], checks).scenario)
+    plan = make_plan(load_experiment(file, [], checks).scenario)
+    on = settings.ntp == "on"
+    servers = tuple(replace(server, ntp_at_start=on) for server in plan.servers)
+    return replace(plan, servers=servers)
 
 
 def prepare(settings: Settings, folder: Path = CONFIG) -> None:
