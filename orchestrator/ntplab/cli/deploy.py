@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+import yaml
 
 from ..errors import LabError, UsageError
 from ..paths import REPO_DIR
@@ -166,11 +167,21 @@ def variables(
     return {**told, **({"ntplab_site": site} if site else {}), "ntplab_tls": tls or by_default}
 
 
-def pairs(settings: Sequence[str]) -> dict[str, str]:
-    """`NAME=VALUE` of --set. Raises UsageError."""
+def pairs(settings: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` of --set; lists and mappings as YAML. Raises UsageError."""
     if wrong := [one for one in settings if not re.match(r"\w+=", one)]:
         raise UsageError(f"--set {wrong[0]}: NAME=VALUE is expected")
-    return {name: value for name, _, value in (one.partition("=") for one in settings)}
+    split = (one.partition("=") for one in settings)
+    return {name: _list_or_text(value) for name, _, value in split}
+
+
+def _list_or_text(value: str) -> Any:
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set: {value} is no YAML: {error}") from None
 
 
 def ask_ssh(target: Target, options: Sequence[str]) -> None:
