@@ -56,7 +56,7 @@ def test_which_certificate(tmp_path: Path) -> None:
 
 
 def test_files_have_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file: .*images.tar"):
+    with pytest.raises(UsageError, match=r"no such file: .*images\.tar"):
         variables(None, None, None, None, tmp_path / "images.tar")
     with pytest.raises(UsageError, match="belong together"):
         variables(None, None, tmp_path, None, None)

@@ -33,7 +33,7 @@ def container(service: str, state: str = "running", health: str = "healthy", cod
 WELL = Findings(
     release="0123456789ab",
     settings={"NTPLAB_TLS": "acme", "NTPLAB_HTTP_PORT": "80", "NTPLAB_HTTPS_PORT": "443"},
-    units={unit: ("active", "enabled") for unit in findings.UNITS},
+    units=dict.fromkeys(findings.UNITS, ("active", "enabled")),
     tracking=SYNCHRONIZED,
     disk_free_bytes=20 << 30,
     memory_free_bytes=1 << 30,

@@ -42,7 +42,7 @@ cut -d: -f1 /etc/passwd /etc/group
 find /etc /opt /usr/local /root -xdev \( -type f -o -type l \) \
   ! -path '/etc/*-' ! -path /etc/ld.so.cache ! -path '/root/.ansible/*' ! -path '/root/.docker/*' |
   sort | while read -r path; do
-    if [ -L "$path" ]; then echo "$path -> $(readlink "$path")"; else md5sum <"$path" | sed "s|-|$path|"; fi
+    if [ -L "$path" ]; then echo "$path -> $(readlink "$path")"; else md5sum "$path"; fi
   done
 find /var/lib/docker /var/lib/containerd /var/lib/ntplab /var/backups/ntplab -mindepth 1 2>/dev/null
 cat /proc/sys/net/ipv4/ip_forward
@@ -96,8 +96,9 @@ class TimeServer:
     def _make_certificate(self) -> None:
         run(
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-nodes", "-days", "2", "-subj", "/CN=time.test", "-addext", "subjectAltName=DNS:time.test",
-            "-keyout", str(self.folder / "key.pem"), "-out", str(self.folder / "certificate.pem"),
+            "-nodes", "-days", "2", "-subj", "/CN=time.test",
+            "-addext", "subjectAltName=DNS:time.test", "-keyout", str(self.folder / "key.pem"),
+            "-out", str(self.folder / "certificate.pem"),
         )  # fmt: skip
 
     @property
@@ -340,7 +341,7 @@ def test_the_firewall_keeps_out_what_listens_all_the_same(deployed: Vps) -> None
     machine.inside("setsid --fork python3 -m http.server 8000 >/dev/null 2>&1 </dev/null")
     probe = "docker run -d --rm --name probe -p 9999:9999 --entrypoint python3"
     machine.inside(f"{probe} ntplab/page -m http.server 9999")
-    local = "curl -s -o /dev/null --retry 20 --retry-connrefused --retry-delay 1"
+    local = "curl -s -o /dev/null --retry 20 --retry-all-errors --retry-delay 1"
     machine.inside(f"{local} http://127.0.0.1:8000/ && {local} http://127.0.0.1:9999/")
     try:
         assert deployed.opens(443)

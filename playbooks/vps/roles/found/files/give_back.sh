@@ -44,10 +44,11 @@ if ours docker.io; then
   fi
 fi
 
+touch "$found/packages"
 came=
-for package in $(sed -n 's/^+//p' "$found/packages" 2>/dev/null); do
-  if installed "$package"; then came="$came $package"; fi
-done
+while read -r package; do
+  case $package in +*) if installed "${package#+}"; then came="$came ${package#+}"; fi ;; esac
+done <"$found/packages"
 # shellcheck disable=SC2086 # a list of packages
 [ -z "$came" ] || apt-get purge -y -q -o DPkg::Lock::Timeout=120 $came
 
@@ -56,9 +57,9 @@ while read -r path; do kept "$path" || find "$path" -xdev -mindepth 1 -delete 2>
 cp -a -- "$found/files/." /
 
 went=
-for package in $(sed -n 's/^-//p' "$found/packages" 2>/dev/null); do
-  if ! installed "$package"; then went="$went $package"; fi
-done
+while read -r package; do
+  case $package in -*) if ! installed "${package#-}"; then went="$went ${package#-}"; fi ;; esac
+done <"$found/packages"
 if [ -n "$came$went" ]; then
   apt-get update -q || echo 'the lists of packages could not be renewed' >&2
 fi
