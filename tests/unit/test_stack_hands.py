@@ -211,6 +211,20 @@ def test_output_is_followed_and_another_life_is_another_stream(
     assert reaching.answers()
 
 
+def test_every_life_of_a_node_has_a_word_of_its_own(
+    stream: tuple[Hands, Reaching], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container may be gone and back between two looks."""
+    _, reaching = stream
+    first = reaching.life()
+    assert first
+    assert reaching.life() == first
+    another = tmp_path / "another"
+    another.mkdir()
+    listening(another, {}, monkeypatch)
+    assert Reaching("node", another / "socket").life() not in (None, first)
+
+
 def test_commands_take_input_and_give_everything_back(stream: tuple[Hands, Reaching]) -> None:
     _, reaching = stream
     words = b"two\nlines\n" * 5000

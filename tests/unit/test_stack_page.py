@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+from ntplab.errors import NodeError
 from ntplab.evidence import RunDirectory, list_runs
-from ntplab.stack.keeper import prune
+from ntplab.stack.keeper import Keeper, prune
 from ntplab.stack.metrics import exposition
+from ntplab.stack.preparing import NODES
+from ntplab.stack.settings import read_settings
 from ntplab.ui.model import Model
 
 CLOCK = [
@@ -55,3 +61,72 @@ def test_the_newest_recordings_are_kept(tmp_path: Path) -> None:
     newest = [run.run_id for run in list_runs(tmp_path)[-2:]]
     prune(tmp_path, 2)
     assert [run.run_id for run in list_runs(tmp_path)] == newest
+
+
+class Nodes:
+    """What the keeper sees of the nodes: a life each, or none."""
+
+    def __init__(self) -> None:
+        self.lives: dict[str, str | None] = dict.fromkeys(NODES, "first")
+
+    def of(self, node: str) -> Any:
+        return SimpleNamespace(life=lambda: self.lives[node])
+
+
+class ASession:
+    """Notes who was revived, and refuses as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.model = Model(mode="lab")
+        self.revived: list[str] = []
+        self.loads: list[float] = []
+        self.refusals = 0
+        self.rate_hz = 2.0
+
+    def revive(self, node: str) -> None:
+        self.revived.append(node)
+        if self.refusals:
+            self.refusals -= 1
+            raise NodeError(f"{node} is still starting")
+
+    def load(self, rate_hz: float) -> None:
+        self.loads.append(rate_hz)
+
+
+def kept(tmp_path: Path) -> tuple[Keeper, Nodes, ASession]:
+    """A keeper of a session that was begun, who has looked once."""
+    nodes, session = Nodes(), ASession()
+    desk = SimpleNamespace(shown=session, model=session.model)
+    keeper = Keeper(cast(Any, desk), cast(Any, nodes), read_settings({}), tmp_path)
+    keeper._begun, keeper._lives = time.monotonic(), dict.fromkeys(NODES, "first")
+    return keeper, nodes, session
+
+
+def test_a_server_that_is_back_within_a_blink_is_revived(tmp_path: Path) -> None:
+    keeper, nodes, session = kept(tmp_path)
+    keeper.look()
+    assert session.revived == []
+    nodes.lives["lyon"] = "second"
+    keeper.look()
+    keeper.look()
+    assert session.revived == ["lyon"]
+
+
+def test_a_server_that_is_still_starting_is_tried_again(tmp_path: Path) -> None:
+    keeper, nodes, session = kept(tmp_path)
+    nodes.lives["lyon"] = None
+    keeper.look()
+    assert session.model.about()["trouble"] == "does not answer: lyon"
+    assert "lyon" not in keeper.alive
+    nodes.lives["lyon"], session.refusals = "second", 2
+    for _ in range(5):
+        keeper.look()
+    assert session.revived == ["lyon"] * 3
+    assert session.model.about()["trouble"] == ""
+
+
+def test_buyers_that_are_back_get_their_load_again(tmp_path: Path) -> None:
+    keeper, nodes, session = kept(tmp_path)
+    nodes.lives["buyers"] = "second"
+    keeper.look()
+    assert session.loads[-1] == 2.0

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class Stack:
     project: str
     folder: Path
     settings: dict[str, str]
+    files: list[Path] = field(default_factory=lambda: [COMPOSE / "compose.yaml"])
 
     @classmethod
     def of(cls, project: str, folder: Path) -> Stack:
@@ -77,8 +78,9 @@ class Stack:
         self, *argv: str, check: bool = True, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """`docker compose`; `settings` differ this time only."""
-        command = ["docker", "compose", "-p", self.project, "-f", str(COMPOSE / "compose.yaml")]
-        return run(*command, *argv, env={**self.environment, **settings}, check=check)
+        files = [word for file in self.files for word in ("-f", str(file))]
+        command = ["docker", "compose", "-p", self.project, *files, *argv]
+        return run(*command, env={**self.environment, **settings}, check=check)
 
     def up(self, *argv: str) -> None:
         self("up", "-d", "--wait", *argv)

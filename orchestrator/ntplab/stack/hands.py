@@ -96,6 +96,7 @@ class Hands:
             for one in about.get("allowed", [])
         ]
         self._stream = Stream()
+        self._life = os.urandom(8).hex().encode()
         self._changing = threading.Lock()
         self._at_once = threading.BoundedSemaphore(TOGETHER_MAX)
         self._child: subprocess.Popen[bytes] | None = None
@@ -161,8 +162,7 @@ class Hands:
                     self._restart({"NTPLAB_ANCHOR_NS": str(int(request["anchor_ns"]))})
                     _send(connection, 0, b"", b"")
                 elif do == "look":
-                    alive = self._child is not None and self._child.poll() is None
-                    _send(connection, 0 if alive else 1, b"", b"")
+                    _send(connection, 0, self._life, b"")
                 elif do == "run":
                     with self._at_once:
                         _send(connection, *self._run(request))

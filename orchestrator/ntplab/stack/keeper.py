@@ -32,7 +32,7 @@ class Keeper:
         self, desk: StackDesk, driver: HandsDriver, settings: Settings, runs: Path
     ) -> None:
         self._desk, self._driver, self._settings, self._runs = desk, driver, settings, runs
-        self._alive: set[str] = set()
+        self._lives: dict[str, str] = {}
         self._begun = 0.0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
@@ -48,7 +48,7 @@ class Keeper:
     @property
     def alive(self) -> frozenset[str]:
         """Who answered at the last look."""
-        return frozenset(self._alive)
+        return frozenset(self._lives)
 
     def _keep(self) -> None:
         while not self._ending.is_set():
@@ -60,8 +60,10 @@ class Keeper:
 
     def look(self) -> None:
         """Do what is due now, if anything is."""
-        alive = {node for node in NODES if self._driver.of(node).answers()}
-        back, self._alive = alive - self._alive, alive
+        seen = {node: self._driver.of(node).life() for node in NODES}
+        lives = {node: life for node, life in seen.items() if life is not None}
+        back = {node for node, life in lives.items() if self._lives.get(node) != life}
+        alive, self._lives = set(lives), lives
         session = self._desk.shown
         if alive != set(NODES):
             missing = ", ".join(sorted(set(NODES) - alive))
@@ -86,13 +88,11 @@ class Keeper:
         return time.monotonic() - self._begun > self._settings.rotate_s
 
     def _welcome_back(self, back: set[str], session: Session) -> None:
-        again: list[str] = []
         for node in back & set(SERVERS):
             try:
                 session.revive(node)
             except NtplabError:
-                again.append(node)  # its app is still starting
-        self._alive -= set(again)
+                del self._lives[node]  # its app is still starting: at the next look again
         if BUYERS in back and session.rate_hz:
             with contextlib.suppress(NtplabError):  # their last load died with them
                 session.load(session.rate_hz)

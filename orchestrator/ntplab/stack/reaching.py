@@ -38,13 +38,17 @@ class Hands:
         """Have its program started anew."""
         self._ask({"do": "restart", "anchor_ns": anchor_ns}, ANSWERS_WITHIN_S)
 
+    def life(self) -> str | None:
+        """Another word for every life of the node's container; None while it does not answer. Who
+        comes back within a blink was dead all the same."""
+        try:
+            return self._ask({"do": "look"}, LOOK_WITHIN_S).stdout
+        except NodeError:
+            return None
+
     def answers(self) -> bool:
         """Whether the node is there at all."""
-        try:
-            self._ask({"do": "look"}, LOOK_WITHIN_S)
-        except NodeError:
-            return False
-        return True
+        return self.life() is not None
 
     def follow(self, tail: int) -> Iterator[bytes]:
         """What its program prints, until the connection or the program's life ends."""

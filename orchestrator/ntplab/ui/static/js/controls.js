@@ -40,7 +40,7 @@ export function showControls() {
   byId("begin").hidden = mode !== "idle";
   byId("show").hidden = mode === "idle";
   byId("controls").hidden = mode !== "lab" || !access.mayChange;
-  byId("view-only").hidden = access.mayChange;
+  byId("view-only").hidden = access.mayChange !== false;
   byId("running").hidden = mode !== "run";
   byId("replaying").hidden = mode !== "replay";
   setText(byId("step"), state.about.step ?? "");

@@ -89,8 +89,10 @@ function listen() {
 async function askAccess() {
   try {
     const answer = await fetch("/api/access", { credentials: "same-origin" });
-    if (answer.ok) access.mayChange = (await answer.json()).may_change;
-  } catch { /* the server refuses what may not be */ }
+    access.mayChange = !answer.ok || (await answer.json()).may_change;
+  } catch {
+    access.mayChange = true; // the server refuses what may not be
+  }
   drawSoon();
 }
 

@@ -12,8 +12,8 @@ function empty() {
 }
 
 export const state = empty();
-// Whether this visitor may change things, or only look; nothing of the shared state.
-export const access = { mayChange: true };
+// Whether this visitor may change things, or only look; null until the server has said so.
+export const access = { mayChange: null };
 export const fresh = { network: null, shades: false, frames: false, events: false, halls: false, seats: new Map(), all: false };
 
 // A list too long loses every second of its older half, as on the server.
