@@ -80,7 +80,11 @@ def deploy(
     ] = None,
     tls: Annotated[
         Tls | None,
-        typer.Option(help="Certificate: acme with --site, own with --certificate, or self-signed."),
+        typer.Option(
+            metavar="MODE",
+            help="Certificate: acme (default with --site), own (with --certificate), self-signed "
+            "(otherwise), or plain for none.",
+        ),
     ] = None,
     certificate: Annotated[
         Path | None, typer.Option(metavar="PEM", help="Your own certificate, with its chain.")
