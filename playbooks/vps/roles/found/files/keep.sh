@@ -8,6 +8,7 @@ set -eu
 
 found=$1
 shift
+umask 077
 mkdir -p "$found/files"
 touch "$found/absent" "$found/empty" "$found/there"
 if [ ! -e "$found/ip_forward" ]; then
