@@ -65,6 +65,7 @@ class Stack:
             "NTPLAB_HTTP_PORT": str(free_port()),
             "NTPLAB_HTTPS_PORT": str(free_port()),
             "NTPLAB_PROMETHEUS_PORT": str(free_port()),
+            "NTPLAB_SITE": "demo.test",
             "NTPLAB_LOAD_HZ": "4",
         }
         return cls(project, folder, settings)

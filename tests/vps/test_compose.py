@@ -372,7 +372,12 @@ def with_tls(stack: Stack) -> Stack:
         (folder / name).unlink()
         (folder / name).write_bytes(file.read_bytes())
     stack.make_secrets()
-    stack.settings.update(NTPLAB_TLS="own", NTPLAB_ROTATE_S="20", NTPLAB_RUNS_KEPT="1")
+    stack.settings.update(
+        COMPOSE_PROFILES="observability",
+        NTPLAB_TLS="own",
+        NTPLAB_ROTATE_S="20",
+        NTPLAB_RUNS_KEPT="1",
+    )
     stack.settings.update(NTPLAB_SKEW_LYON="9s")
     stack.up()
     return stack
@@ -385,7 +390,10 @@ def certificate(stack: Stack) -> str:
 def test_own_certificate(with_tls: Stack) -> None:
     stack, url = with_tls, with_tls.tls_url
     moved = stack.get("/api/state?token=secret")
-    assert (moved.status_code, moved.headers["location"]) == (301, f"{url}/api/state")
+    assert (moved.status_code, moved.headers["location"]) == (
+        301,
+        url.replace("localhost", "demo.test") + "/api/state",
+    )
     page = requests.get(url, verify=certificate(stack), timeout=30)
     assert page.status_code == 200
     assert page.headers["strict-transport-security"].startswith("max-age=")
@@ -423,8 +431,9 @@ def test_what_is_recorded_does_not_grow_for_ever(with_tls: Stack) -> None:
 # observability
 
 
-def test_prometheus_watches_every_server(stack: Stack) -> None:
-    stack("--profile", "observability", "up", "-d", "--wait", "--no-deps", "prometheus")
+def test_prometheus_watches_every_server(with_tls: Stack) -> None:
+    stack = with_tls
+    assert health(stack, "prometheus") == "healthy"
     url = f"http://127.0.0.1:{stack.settings['NTPLAB_PROMETHEUS_PORT']}/api/v1"
 
     def ask(path: str, **params: str) -> Any:
@@ -441,7 +450,7 @@ def test_prometheus_watches_every_server(stack: Stack) -> None:
     what = "ntplab_clock_divergence_seconds"
     wait_for("true clocks", lambda: len(ask("query", query=what)["result"]) == 5)
     tested = stack(
-        "--profile", "observability", "exec", "-T", "-w", "/etc/ntplab-prometheus", "prometheus",
+        "exec", "-T", "-w", "/etc/ntplab-prometheus", "prometheus",
         "promtool", "test", "rules", "rules-test.yml",
     )  # fmt: skip
     assert "SUCCESS" in tested.stdout + tested.stderr
@@ -467,12 +476,12 @@ def with_acme(stack: Stack, tmp_path: Path) -> Stack:
     stack.files.append(acme / "compose.yaml")
     stack.settings.update(
         NTPLAB_TEST_ACME=str(acme), NTPLAB_TEST_FOLDER=str(tmp_path), NTPLAB_TLS="acme",
-        NTPLAB_SITE="demo.test", NTPLAB_ACME_DIRECTORY="https://pebble:14000/dir",
+        NTPLAB_ACME_DIRECTORY="https://pebble:14000/dir",
         NTPLAB_ACME_EMAIL="somebody@demo.test",
     )  # fmt: skip
     stack("build", "pebble")
     stack("up", "-d", "--wait", "--no-deps", "pebble")
-    stack("up", "-d", "--wait", "--no-deps", "page", "proxy")
+    stack("up", "-d", "--wait", "--no-deps", "proxy")
     return stack
 
 

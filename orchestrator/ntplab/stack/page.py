@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
-from ..errors import UsageError
+from ..errors import NtplabError, UsageError
 from ..ui.security import LOOPBACK_NAMES
 from ..ui.server import make_app
 from .desk import StackDesk
@@ -47,7 +48,10 @@ def serve(settings: Settings) -> None:
         server.run()
     finally:
         keeper.end()
-        desk.close()
+        try:
+            desk.close()
+        except NtplabError as error:  # at a shutdown of the machine the others may be gone
+            print(f"page: sealed without the last phase's records: {error}", file=sys.stderr)
 
 
 def watched(app: FastAPI, desk: StackDesk, keeper: Keeper) -> None:
