@@ -29,6 +29,7 @@ find /etc /opt /usr/local /root -xdev \( -type f -o -type l \) \
     if [ -L "$path" ]; then echo "$path -> $(readlink "$path")"; else md5sum "$path"; fi
   done
 find /var/lib/docker /var/lib/containerd /var/lib/ntplab /var/backups/ntplab -mindepth 1 2>/dev/null
+stat -c '%a %U %n' / /etc /opt /usr /usr/local /usr/local/bin /usr/local/sbin /var /var/lib
 cat /proc/sys/net/ipv4/ip_forward
 ls /sys/class/net
 ss -Hltn | awk '{print $4}' | sort

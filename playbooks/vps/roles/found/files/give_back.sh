@@ -54,7 +54,11 @@ done <"$found/packages"
 
 while read -r path; do kept "$path" || rm -rf -- "$path"; done <"$found/absent"
 while read -r path; do kept "$path" || find "$path" -xdev -mindepth 1 -delete 2>/dev/null || true; done <"$found/empty"
-cp -a -- "$found/files/." /
+# One by one: copying the folder would hand its own mode to /.
+find "$found/files" ! -type d -printf '%P\n' | while read -r path; do
+  mkdir -p "$(dirname "/$path")"
+  cp -a -T -- "$found/files/$path" "/$path"
+done
 
 went=
 while read -r package; do
