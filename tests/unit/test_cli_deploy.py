@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -146,3 +147,13 @@ def test_the_base_image_is_made_on_a_host_as_it_is_made_here() -> None:
     ]
     here = bootstrap_command(Path("{{ ntplab_home }}/base.tar"))
     assert sorted(argv) == sorted(here)
+
+
+def test_settings_of_the_stack_mean_what_yaml_writes() -> None:
+    """`on` is a truth in YAML and a word in an env file."""
+    source = (PLAYBOOKS / "roles/ntplab/templates/settings.env.j2").read_text()
+    told = pairs(["s={NTPLAB_NTP: on, NTPLAB_LOAD_HZ: 2}"])["s"]
+    site = {"ntplab_tls": "self-signed", "ntplab_site": "t.example", "ntplab_settings": told}
+    shown = jinja2.Environment(trim_blocks=True).from_string(source).render(**site)
+    assert "NTPLAB_LOAD_HZ=2\nNTPLAB_NTP=on\n" in shown
+    assert "NTPLAB_TLS=own\nNTPLAB_SITE=t.example\nNTPLAB_BIND=0.0.0.0\n" in shown
