@@ -43,7 +43,7 @@ def top(tmp_path: Path) -> Path:
     clone = tmp_path / "a clone of it"
     clone.mkdir()
     shutil.copy(REPO / "ntplab", clone)
-    for lock in ("requirements.txt", "requirements-test.txt"):
+    for lock in ("requirements.txt", "requirements-deploy.txt", "requirements-test.txt"):
         (clone / lock).write_text(f"# {lock}\n")
     (tmp_path / "state").mkdir()
     _program(tmp_path, "python3", PYTHON)
@@ -118,6 +118,26 @@ def test_tests_and_docs_bring_their_own_packages(top: Path, arguments: list[str]
     assert calls(top) == ["venv", "pip requirements-test.txt"]
     launch(top, "status")
     assert calls(top) == ["venv", "pip requirements-test.txt"], "their lock contains the lab's"
+
+
+def test_deploying_brings_ansible_and_the_tests_have_it_already(top: Path) -> None:
+    launch(top, "-q", "deploy", "root@host")
+    assert calls(top) == ["venv", "pip requirements-deploy.txt"]
+    launch(top, "test")
+    launch(top, "deploy", "root@host")
+    assert calls(top)[2:] == ["pip requirements-test.txt"]
+
+
+def test_a_deployed_host_needs_no_environment_for_its_doctor(top: Path) -> None:
+    package = top / "orchestrator" / "ntplab" / "hosted"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("import sys; print(sys.argv[1:]); sys.exit(5)")
+    (top.parent / "bin" / "python3").unlink()
+    done = launch(top, "doctor", "--host", "--json")
+    assert (done.returncode, done.stdout) == (5, "['doctor', '--host', '--json']\n")
+    assert not (top / ".venv").exists()
 
 
 def test_packages_of_the_tests_are_added_to_what_is_there(top: Path) -> None:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "orchestrator" / "ntplab"
 # From the first stage to the last. A part may import what stands above it, and nothing beside or
 # below it. A new part has to be put into its place here.
 STAGES = [
-    {"__version__", "errors", "units", "paths", "labtime", "hostclock"},
+    {"__version__", "errors", "units", "paths", "labtime", "hostclock", "hosted"},
     {"events", "oscillator", "scenario"},
     {"train_plan"},
     {"plan", "daemons", "oscillator_planner", "train_planner"},

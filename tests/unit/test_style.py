@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,22 @@ def is_shell_script(path: Path) -> bool:
 
 def test_there_are_shell_scripts_to_check() -> None:
     assert {"ntplab", ".ci/run", "images/base/launch"} <= set(shell_scripts())
+
+
+def test_ansible_lint_finds_nothing(tmp_path: Path) -> None:
+    """The production profile, the strictest there is."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["ansible-lint", "--offline", "--profile", "production", "--nocolor", "."],
+        cwd=REPO / "playbooks" / "vps",
+        env={**os.environ, "PATH": path, "ANSIBLE_HOME": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Passed: 0 failure(s), 0 warning(s)" in said, said
 
 
 def test_shellcheck_finds_nothing() -> None:

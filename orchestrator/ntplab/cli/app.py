@@ -41,6 +41,7 @@ VERBS = {
     "ui": "ui:ui",
     "bench": "bench:bench",
     "docs": "docs:docs",
+    "deploy": "deploy:deploy",
     "test": "test:run_tests",
 }
 """verb -> module of this folder and what in it is the verb, in the order of the help"""
