@@ -22,6 +22,7 @@ import testinfra
 from testinfra.host import Host
 
 from ntplab.driver.docker import DockerDriver
+from ntplab.setup.compose import debian_mirror
 from ntplab.setup.host import Host as ThisMachine
 from ntplab.setup.host import install
 
@@ -64,7 +65,12 @@ def ensure_image() -> None:
         return
     if run("docker", "image", "inspect", BASE, check=False).returncode != 0:
         _make_base()
-    run("docker", "build", "-q", "-t", IMAGE, "--label", f"{LABEL}={wanted}", str(RECIPE))
+    mirror = debian_mirror(ThisMachine())
+    assert mirror is not None, "the stand-in is a Debian, and this machine knows no mirror of it"
+    run(
+        "docker", "build", "-q", "-t", IMAGE, "--label", f"{LABEL}={wanted}",
+        "--build-arg", f"MIRROR={mirror}", str(RECIPE),
+    )  # fmt: skip
 
 
 def _make_base() -> None:
