@@ -59,7 +59,13 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def clock_row(lab_ns: int, node: str = "lyon") -> dict[str, Any]:
-    return {"lab_ns": lab_ns, "node": node, "wall_ns": lab_ns - 5, "divergence_ns": -5}
+    return {
+        "lab_ns": lab_ns,
+        "node": node,
+        "wall_ns": lab_ns - 5,
+        "divergence_ns": -5,
+        "error_ns": None,
+    }
 
 
 def rows_of(run: RunDirectory, table: str) -> list[dict[str, Any]]:
