@@ -15,7 +15,7 @@ settings.load_profile("ntplab")
 TESTS = Path(__file__).parent
 PART_OF_FOLDER = {
     **dict.fromkeys(("unit", "golden", "clock"), "parallel"),
-    **dict.fromkeys(("lab", "browser"), "labs"),
+    **dict.fromkeys(("lab", "browser", "vps"), "labs"),
 }
 OUTCOMES = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
 

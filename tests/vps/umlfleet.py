@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,7 @@ class Guests:
         self.folder, self.image, self.names = folder, image, names
         self.namespace = f"ntplab-{os.getpid()}"
         self.addresses = {name: f"10.77.0.{11 + n}" for n, name in enumerate(names)}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._inside = ["ip", "netns", "exec", self.namespace]
 
     def run(self, *argv: str | Path, within_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -116,12 +117,17 @@ class Guests:
     def _time_server(self, at_the_end: ExitStack) -> None:
         """A chronyd that sets no clock (-x); out of the guests' own Debian."""
         root = self.image / "root"
-        conf = f"local stratum 8\nallow\ncmdport 0\npidfile /run/reference.pid\nbindaddress {GATEWAY}\n"
-        (root / "etc" / "reference.conf").write_text(conf)
+        lines = ("local stratum 8", "allow", "cmdport 0", "pidfile /run/reference.pid",
+                 f"bindaddress {GATEWAY}")  # fmt: skip
+        (root / "etc" / "reference.conf").write_text("\n".join(lines) + "\n")
         argv = ("chroot", root, "/usr/sbin/chronyd", "-x", "-d", "-u", "root")
         log = self.folder / "reference.log"
-        process = self.start(*argv, "-f", "/etc/reference.conf", log=log)
-        at_the_end.callback(_end, process)
+        self._reference = self.start(*argv, "-f", "/etc/reference.conf", log=log)
+        at_the_end.callback(self.end_time_server)
+
+    def end_time_server(self) -> None:
+        """Nobody tells the time any more."""
+        _end(self._reference)
 
     def _boot(self, name: str, at_the_end: ExitStack) -> None:
         number = self.names.index(name)
@@ -136,7 +142,7 @@ class Guests:
             log=self.folder / f"{name}.log",
             LD_PRELOAD=str(self.image / "xstate.so"), TMPDIR=str(self.folder),
         )  # fmt: skip
-        self._running = {**getattr(self, "_running", {}), name: process}
+        self._running[name] = process
         at_the_end.callback(_end, process)
 
     def _wait(self, name: str, at_the_end: ExitStack) -> None:
@@ -153,10 +159,8 @@ class Guests:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """It and all it started; it has a session of its own."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
