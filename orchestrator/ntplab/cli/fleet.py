@@ -22,7 +22,7 @@ from .progress import Narrator
 from .run import VERDICT_CODES, Out, Runs, Seed, conclude, told_where
 from .verdict import show
 
-app = typer.Typer(help="Run experiments on hosts of your own, whose real clocks go wrong.")
+app = typer.Typer(help="Run experiments on hosts of your own, on real clocks.")
 
 Inventory = Annotated[
     Path,
@@ -46,7 +46,7 @@ def run(
     no_deploy: NoDeploy = False,
     json: Json = False,
 ) -> None:
-    """Run a scenario on the inventory's hosts, and judge it by NTP probes.
+    """Run a scenario on hosts of your own, judged by NTP probes.
 
     Sets their clocks wrong where the scenario says so: only hosts with allow_clock_changes: true,
     each guarded by a watchdog that restores its time whatever happens. Exit codes as of `run`.
@@ -74,7 +74,7 @@ def run(
 
 @app.command("probe")
 def probe(inventory: Inventory, json: Json = False) -> None:
-    """Ask every host, and the reference, for its time once, and what its chronyd believes."""
+    """Ask every clock for its time, and what its chronyd believes."""
     fleet = read_inventory(inventory)
     clock = LabClock.anchored_now()
     targets = [("reference", fleet.reference, fleet.reference_port, "")]

@@ -361,7 +361,6 @@ class _Runner:
             self.step(f"putting right: {', '.join(hosts)}")
             try:
                 self.playbooks.play("skew", {"restore": True}, hosts)
-                self.playbooks.play("ntp", {"ntp": "on"}, hosts)
             except LabError as error:
                 self.step(f"{error.message}: the watchdogs will restore the time ({error.hint})")
 
