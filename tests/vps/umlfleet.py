@@ -140,7 +140,7 @@ class Guests:
             f"vec0:transport=tap,ifname=tap{number},depth=128,gro=1",
             f"guest={self.addresses[name]}/24", f"name={name}",
             log=self.folder / f"{name}.log",
-            LD_PRELOAD=str(self.image / "xstate.so"), TMPDIR=str(self.folder),
+            LD_PRELOAD=str(self.image / "xstate.so"), TMPDIR="/dev/shm",
         )  # fmt: skip
         self._running[name] = process
         at_the_end.callback(_end, process)
@@ -159,6 +159,8 @@ class Guests:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """It and all it started; it has a session of its own."""
+    if process.returncode is not None:
+        return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
