@@ -31,7 +31,7 @@ def manifest(
     plan, engine = lab.plan, lab.driver.info()
     return Manifest(
         run=run_id,
-        **_of_plan(plan),
+        **of_plan(plan),
         anchor_ns=lab.handle.clock.anchor_ns,
         nodes=_nodes(lab, namespaces),
         scenario=dict(scenario),
@@ -43,8 +43,8 @@ def manifest(
         },
         kernel=engine.kernel,
         clocksource=CLOCKSOURCE.read_text().strip() if CLOCKSOURCE.exists() else "",
-        git_commit=_git("rev-parse", "HEAD"),
-        git_dirty=bool(_git("status", "--porcelain")),
+        git_commit=git("rev-parse", "HEAD"),
+        git_dirty=bool(git("status", "--porcelain")),
         command_line=sys.argv,
         started_at=datetime.now(UTC).isoformat(),
     )
@@ -65,7 +65,7 @@ def point_manifest(
     return made_of.model_copy(
         update={
             "run": run_id,
-            **_of_plan(plan),
+            **of_plan(plan),
             "scenario": dict(scenario),
             "started_at": datetime.now(UTC).isoformat(),
             "point": dict(settings),
@@ -77,18 +77,18 @@ def sweep_manifest(plan: Plan, run_id: str, sweep: ManifestSweep) -> Manifest:
     """The manifest of a sweep: what its points have in common; each point has one of its own."""
     return Manifest(
         run=run_id,
-        **_of_plan(plan),
+        **of_plan(plan),
         nodes=[ManifestNode(name=server.name, kind="server") for server in plan.servers],
         sweep=sweep,
         versions={"ntplab": __version__, "python": platform.python_version()},
-        git_commit=_git("rev-parse", "HEAD"),
-        git_dirty=bool(_git("status", "--porcelain")),
+        git_commit=git("rev-parse", "HEAD"),
+        git_dirty=bool(git("status", "--porcelain")),
         command_line=sys.argv,
         started_at=datetime.now(UTC).isoformat(),
     )
 
 
-def _of_plan(plan: Plan) -> dict[str, Any]:
+def of_plan(plan: Plan) -> dict[str, Any]:
     """What a manifest says that follows from the plan alone."""
     return {
         "scenario_name": plan.name,
@@ -126,7 +126,7 @@ def _nodes(lab: Lab, namespaces: Mapping[str, str]) -> list[ManifestNode]:
     return nodes
 
 
-def _ntp(lab: Lab, spec: NodeSpec, *, up: bool) -> dict[str, str]:
+def _ntp(lab: Lab, spec: NodeSpec, *, up: bool) -> dict[str, Any]:
     """Which NTP daemon steers a node; its version once the node is `up` and can be asked."""
     plan = lab.plan
     daemons = {server.name: server.daemon for server in plan.servers}
@@ -150,7 +150,8 @@ def raw_offsets_ns(manifest: Manifest) -> dict[str, int]:
     }
 
 
-def _git(*argv: str) -> str:
+def git(*argv: str) -> str:
+    """What git says of this repository; empty where there is none."""
     try:
         done = subprocess.run(
             ["git", "-C", str(REPO_DIR), *argv], capture_output=True, text=True, check=True

@@ -59,7 +59,13 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def clock_row(lab_ns: int, node: str = "lyon") -> dict[str, Any]:
-    return {"lab_ns": lab_ns, "node": node, "wall_ns": lab_ns - 5, "divergence_ns": -5}
+    return {
+        "lab_ns": lab_ns,
+        "node": node,
+        "wall_ns": lab_ns - 5,
+        "divergence_ns": -5,
+        "error_ns": None,
+    }
 
 
 def rows_of(run: RunDirectory, table: str) -> list[dict[str, Any]]:
@@ -204,7 +210,7 @@ def test_parquet_of_another_shape_or_with_broken_text_is_damage(run: RunDirector
     with pytest.raises(EvidenceError, match="columns are not those expected"):
         rows_of(run, "clock")
     broken = pa.array([b"\xed\x20"]).view(pa.string())
-    pq.write_table(pa.table([[1], broken, [1], [1]], schema=TABLES["clock"]), path)
+    pq.write_table(pa.table([[1], broken, [1], [1], [1]], schema=TABLES["clock"]), path)
     with pytest.raises(EvidenceError, match="cannot be read as Parquet"):
         rows_of(run, "clock")
 

@@ -28,7 +28,7 @@ STAGES = [
     {"phases", "provenance"},
     {"train_phases", "standing"},
     {"run"},
-    {"sweep"},
+    {"sweep", "fleet"},
     {"ui"},
     {"stack"},
     {"bench"},
@@ -40,7 +40,7 @@ RANK = {part: rank for rank, parts in enumerate(STAGES) for part in parts}
 OFFLINE = ("evidence", "analysis", "report")
 NEEDS_A_LAB = {
     "driver", "setup", "faults", "collect", "reach", "lab", "buyers", "phases", "run", "sweep",
-    "doctor", "standing", "ui", "stack",
+    "doctor", "standing", "ui", "stack", "fleet",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ attempts.py, claims.py, bookings.py, inversions.py  figures about seats
 compact.py, contests.py, thetas.py                  all seats of a phase at once, in parts
 orders.py, compared_seats.py                        stamps before and after correction
 explain/         one module per policy: its inequality with the measured numbers
+deciding.py      what can be told where clocks are only known so well
 theory.py, predicting.py   what must happen by theory, beside what did
 pooling.py       the trials of a phase as one
 findings.py      where the evidence contradicts itself

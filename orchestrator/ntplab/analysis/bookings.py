@@ -23,6 +23,7 @@ from .claims import Claim, Records, claims_by_seat, count_records
 from .clocks import Clocks
 from .compact import compacted, hash_of
 from .contests import Contests, examine
+from .deciding import decided
 from .explain import Injected, Model, World, model_of
 from .findings import EXAMPLES_MAX, count_of, receipt_findings, stamp_findings
 from .intervals import wilson
@@ -93,7 +94,7 @@ def judge(
         double_bookings=doubles.count,
         unexplained=doubles.by_status["unexplained"],
         undetermined=doubles.by_status["undetermined"],
-        order_inversions=count_inversions(evidence, span.name, 2 * manifest.clock_error_ns),
+        order_inversions=count_inversions(evidence, span.name, 2 * _time_error_ns(manifest)),
         availability=(count - attempts.failed) / count if count else None,
         failed_requests=attempts.failed,
         lag_median_ns=records.lag_median_ns,
@@ -106,6 +107,11 @@ def judge(
         findings=findings,
     )
     return with_rate(bookings), found.comparison
+
+
+def _time_error_ns(manifest: Manifest) -> int:
+    """How far any server's time may be from lab time."""
+    return manifest.clock_error_ns + max(manifest.lab_errors_ns.values(), default=0)
 
 
 def _contests(
@@ -251,7 +257,7 @@ def _explained(holders: Sequence[Claim], model: Model, world: World) -> DoubleBo
 
 
 def _pair(a: Claim, b: Claim, model: Model, world: World) -> PairExplanation:
-    found = model.explain(a, b, world)
+    found = decided(model, a, b, world)
     return PairExplanation(
         first=_detail(a, world),
         second=_detail(b, world),

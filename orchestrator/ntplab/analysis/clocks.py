@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import polars as pl
@@ -40,12 +40,14 @@ class ClockSeries:
 
     lab_ns: Ints = field(default_factory=_empty)
     divergence_ns: Ints = field(default_factory=_empty)
+    error_ns: Ints = field(default_factory=_empty)
+    """each sample's own error; empty where all have the same"""
 
     def window(self, start_ns: int, end_ns: int) -> ClockSeries:
         """The samples of [start, end]: a view, nothing is copied."""
         low, high = bisect_left(self.lab_ns, start_ns), bisect_right(self.lab_ns, end_ns)
-        times, divergences = memoryview(self.lab_ns), memoryview(self.divergence_ns)
-        return ClockSeries(times[low:high], divergences[low:high])
+        columns = (self.lab_ns, self.divergence_ns, self.error_ns)
+        return ClockSeries(*(memoryview(column)[low:high] for column in columns))
 
     def at(self, lab_ns: int, sample_error_ns: int) -> Theta | None:
         """The divergence at `lab_ns`, linear between the samples around it; None in a gap.
@@ -57,6 +59,8 @@ class ClockSeries:
         near = [i for i in (right - 1, right) if 0 <= i < len(self.lab_ns)]
         if not near or any(abs(self.lab_ns[i] - lab_ns) > GAP_NS_MAX for i in near):
             return None
+        if len(self.error_ns):
+            sample_error_ns = max(self.error_ns[i] for i in near)
         if len(near) == 1:
             return Theta(self.divergence_ns[near[0]], sample_error_ns)
         (t0, t1), (d0, d1) = (
@@ -79,12 +83,20 @@ class ClockSeries:
 Clocks = Mapping[str, ClockSeries]
 
 
-def load_clocks(evidence: Evidence) -> dict[str, ClockSeries]:
-    """Every node's samples, 16 bytes each."""
+def load_clocks(
+    evidence: Evidence, lab_errors_ns: Mapping[str, int] | None = None
+) -> dict[str, ClockSeries]:
+    """Every node's samples, 16 bytes each.
+
+    `lab_errors_ns`: where samples have errors of their own, what is added to them by node, since
+    the times that a node noted are not known better than that.
+    """
     with evidence.reading("clock"):
-        samples = evidence.scan("clock").select("lab_ns", "node", "divergence_ns").drop_nulls()
+        columns = ("lab_ns", "node", "divergence_ns", "error_ns")
+        samples = evidence.scan("clock").select(*columns).drop_nulls(columns[:3])
         nodes = samples.select(pl.col("node").unique().sort()).collect(engine="streaming")
-        return {node: _series_of(samples, node) for node in nodes["node"]}
+        wider = lab_errors_ns or {}
+        return {node: _series_of(samples, node, wider.get(node, 0)) for node in nodes["node"]}
 
 
 def quantile(values: pa.Array, share: float) -> int | None:
@@ -120,13 +132,16 @@ def gaps(times_ns: Ints, start_ns: int, end_ns: int, longest_ns: int) -> tuple[i
     return int((waits > longest_ns).sum()), longest
 
 
-def _series_of(samples: pl.LazyFrame, node: str) -> ClockSeries:
+def _series_of(samples: pl.LazyFrame, node: str, lab_error_ns: int) -> ClockSeries:
     """One node's samples, in true order whatever order they were recorded in."""
-    own = samples.filter(pl.col("node") == node).select("lab_ns", "divergence_ns")
+    own = samples.filter(pl.col("node") == node).select("lab_ns", "divergence_ns", "error_ns")
     frame = own.collect(engine="streaming")
     if not frame["lab_ns"].is_sorted():
         frame = frame.sort("lab_ns", maintain_order=True)
-    return ClockSeries(_memory(frame["lab_ns"]), _memory(frame["divergence_ns"]))
+    series = ClockSeries(_memory(frame["lab_ns"]), _memory(frame["divergence_ns"]))
+    if frame["error_ns"].null_count():
+        return series
+    return replace(series, error_ns=_memory(frame["error_ns"] + lab_error_ns))
 
 
 def _memory(column: pl.Series) -> memoryview:

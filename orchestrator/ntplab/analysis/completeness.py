@@ -17,6 +17,8 @@ from .results import PhaseEvidence, SkewSeen
 
 SKEW_ERROR_NS_MAX = 1_000_000
 """A clock set by the observer is where it was asked to be, to within this and its drift."""
+PROBED_SKEW_ERROR_NS_MAX = 50_000_000
+"""A real clock was set by its own machine, and is seen through a network."""
 LATE_PERIODS = 3
 """a sample later than this many periods is a gap"""
 
@@ -98,7 +100,8 @@ def _skews(
         asked_ns = skew.offset_ns if skewed else 0
         drifted_ns = abs(skew.divergence_ns(elapsed_ns) - skew.offset_ns) if skewed else 0
         shown_ns = clocks.get(name, ClockSeries()).last_before(span.start_ns)
-        error_ns_max = SKEW_ERROR_NS_MAX + drifted_ns
+        probed = manifest.truth == "ntp-probe"
+        error_ns_max = (PROBED_SKEW_ERROR_NS_MAX if probed else SKEW_ERROR_NS_MAX) + drifted_ns
         ok = shown_ns is not None and abs(shown_ns - asked_ns) <= error_ns_max
         seen[name] = SkewSeen(asked_ns=asked_ns, seen_ns=shown_ns, ok=ok)
     return seen

@@ -41,7 +41,7 @@ def judge(run: RunDirectory) -> Results:
 
 def _judge(evidence: Evidence) -> Results:
     manifest, events = evidence.manifest(), evidence.events()
-    clocks = load_clocks(evidence)
+    clocks = load_clocks(evidence, manifest.lab_errors_ns)
     spans = phase_spans(manifest, events, last_sample_ns(clocks))
     phases = [_phase(evidence, manifest, events, clocks, s) for s in spans]
     _judge_train(evidence, manifest, spans, phases)
@@ -52,6 +52,7 @@ def _judge(evidence: Evidence) -> Results:
         seed=manifest.seed,
         verdict="unknown",
         phases=pooled(manifest, phases),
+        truth=manifest.truth,
     )
     results.expectations = [evaluate(text, results, manifest.servers) for text in manifest.expect]
     results.verdict, results.reasons = _verdict(results, events)

@@ -19,6 +19,7 @@ from pydantic import (
     model_serializer,
 )
 
+from ..evidence.manifest import Truth
 from .train_results import TrainFigures
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -336,6 +337,15 @@ class Results(_Model):
         default_factory=list, json_schema_extra=NOT_EXPECTABLE
     )
     phases: list[PhaseResult] = Field(default_factory=list)
+    truth: Truth = Field(default="clock-page", json_schema_extra=NOT_EXPECTABLE)
+    """what divergence is measured by; left out where it is the clocks' own pages, as in any lab"""
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_truth(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.truth == "clock-page":
+            fields.pop("truth", None)
+        return fields
 
     def to_json(self) -> str:
         """The exact text of results.json: same evidence, same bytes."""

@@ -24,7 +24,13 @@ def world_of(
     """The evidence around the claims of one phase."""
     params = {k: v for k, v in manifest.policy_params.items() if isinstance(v, int)}
     return World(
-        clocks, holders, manifest.clock_error_ns, records_whole, params, _monotonic_ns(manifest)
+        clocks,
+        holders,
+        manifest.clock_error_ns,
+        records_whole,
+        params,
+        _monotonic_ns(manifest),
+        lab_errors_ns={} if manifest.truth == "clock-page" else manifest.lab_errors_ns,
     )
 
 

@@ -23,6 +23,7 @@ def thetas_at(series: ClockSeries, at_ns: pl.Series, sample_error_ns: int) -> pl
             "t1": times.gather(high),
             "d0": values.gather(low),
             "d1": values.gather(high),
+            "error": _errors(series, low, high, sample_error_ns),
         }
     )
     t0, t1, d0, d1, at = (pl.col(name) for name in ("t0", "t1", "d0", "d1", "at"))
@@ -34,8 +35,17 @@ def thetas_at(series: ClockSeries, at_ns: pl.Series, sample_error_ns: int) -> pl
     known = ((at - t0).abs() <= GAP_NS_MAX) & ((at - t1).abs() <= GAP_NS_MAX)
     return around.select(
         theta_ns=pl.when(known).then(between),
-        error_ns=pl.when(known).then(sample_error_ns + rise.abs()),
+        error_ns=pl.when(known).then(pl.col("error") + rise.abs()),
     )
+
+
+def _errors(series: ClockSeries, low: pl.Series, high: pl.Series, same_ns: int) -> pl.Series:
+    """The larger error of each two samples."""
+    if not len(series.error_ns):
+        return pl.Series([same_ns], dtype=pl.Int64).new_from_index(0, len(low))
+    own = to_series(series.error_ns)
+    both = pl.DataFrame({"low": own.gather(low), "high": own.gather(high)})
+    return both.select(pl.max_horizontal("low", "high")).to_series()
 
 
 def with_thetas(

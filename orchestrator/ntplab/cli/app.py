@@ -38,6 +38,7 @@ VERBS = {
     "report": "report:report",
     "slides": "slides:slides",
     "runs": "runs:app",
+    "fleet": "fleet:app",
     "ui": "ui:ui",
     "bench": "bench:bench",
     "docs": "docs:docs",

@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..driver.base import Driver
 from ..errors import EvidenceError
@@ -18,7 +19,7 @@ from .streams import Document, lines
 
 DATABASE_NODE = "db"
 _LIST = "SELECT datname FROM pg_database WHERE datname LIKE 'booking%' ORDER BY 1"
-_IN_EACH = r"""psql="psql -U booking --no-psqlrc --quiet --tuples-only --no-align"
+_IN_EACH = r"""psql="psql -U ${PGUSER:-booking} --no-psqlrc --quiet --tuples-only --no-align"
 psql="$psql -v ON_ERROR_STOP=1"
 names=$($psql -d postgres -c "$1") || exit
 text=$(cat)
@@ -38,6 +39,12 @@ _TRUTH = (
 )
 COMMAND = ("sh", "-c", _IN_EACH, "sh", _LIST)
 TABLES = {"claims": "evidence_claims", "reservations": "evidence_reservations"}
+
+
+class LabTimes(Protocol):
+    """What turns a server's own CLOCK_MONOTONIC_RAW into lab time."""
+
+    def lab_ns(self, server: str, server_raw_ns: int) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,18 @@ def collect_seat(
 def _collect(
     driver: Driver, lab: str, which: str, clocks: RawClocks, append: Append
 ) -> dict[str, int]:
-    counts = dict.fromkeys(TABLES, 0)
     chunks = driver.exec_stream(lab, DATABASE_NODE, COMMAND, stdin=reading(which).encode())
+    return append_records(chunks, clocks, append)
+
+
+def reading_command(phase: str) -> tuple[list[str], str]:
+    """What prints the records of a phase where PostgreSQL is: a command and its standard input."""
+    return list(COMMAND), reading(f"phase = {_literal(phase)}")
+
+
+def append_records(chunks: Iterable[bytes], clocks: LabTimes, append: Append) -> dict[str, int]:
+    """Append what that printed to the evidence; rows per table."""
+    counts = dict.fromkeys(TABLES, 0)
     for table, rows in itertools.groupby(_records(chunks), key=lambda record: record[0]):
         moved = [on_lab_time(row, clocks) for _, row in rows]
         append(table, moved)
@@ -124,7 +141,7 @@ def _in_each(driver: Driver, lab: str, text: str, trouble: str) -> None:
         raise EvidenceError(f"{DATABASE_NODE}: {trouble}", log_tail=tail)
 
 
-def on_lab_time(row: Document, clocks: RawClocks) -> Document:
+def on_lab_time(row: Document, clocks: LabTimes) -> Document:
     """Replace every `*_raw_ns` of a record by `*_lab_ns`.
 
     The reading is that of the server which took it: `holder_server` for when a claim was

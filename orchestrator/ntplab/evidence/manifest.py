@@ -10,6 +10,11 @@ CLOCK_ERROR_NS = 1_000
 """how far a sample of the observer may be off"""
 
 
+Truth = Literal["clock-page", "ntp-probe"]
+"""What divergence was measured by: the pages that are the clocks, read by the observer; or NTP
+probes of clocks that nobody can look into."""
+
+
 class _Model(BaseModel):
     # Extra keys are kept: whoever runs the lab may record more than analysis needs.
     model_config = ConfigDict(extra="allow", populate_by_name=True)
@@ -29,6 +34,8 @@ class ManifestNode(_Model):
     """chrony, ntpsec, openntpd or timesyncd; empty where none steers the clock"""
     ntp_version: str = ""
     """of its Debian package"""
+    lab_error_ns: int = 0
+    """how far the times it noted may be from lab time: 0 where both are one machine's"""
 
 
 class Skew(_Model):
@@ -113,6 +120,7 @@ class Manifest(_Model):
     clock_sample_hz: float = 20.0
     clock_error_ns: int = CLOCK_ERROR_NS
     """stated error of one clock sample"""
+    truth: Truth = "clock-page"
     sweep: ManifestSweep | None = None
     """set for a sweep: its points are runs of their own, in folders of this one"""
     scenario: dict[str, Any] = Field(default_factory=dict)
@@ -136,6 +144,11 @@ class Manifest(_Model):
     def phase_names(self) -> list[str]:
         """The phases of the scenario, in order: trials of one phase are one."""
         return list(dict.fromkeys(phase.trial_of or phase.name for phase in self.phases))
+
+    @property
+    def lab_errors_ns(self) -> dict[str, int]:
+        """`lab_error_ns` of every server."""
+        return {node.name: node.lab_error_ns for node in self.nodes if node.kind == "server"}
 
     @property
     def servers(self) -> list[str]:

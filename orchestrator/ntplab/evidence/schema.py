@@ -2,6 +2,7 @@
 
 Times are nanoseconds: `*_lab_ns`, `due_ns`, `sent_ns` and `answered_ns` are lab time (the
 truth); `stamp_ns`, `wall_ns`, `hold_*_ns` and `decided_wall_ns` are a server's wall clock.
+`error_ns` of a clock sample is its own error, where that is not the same for all (NTP probes).
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ import pyarrow as pa
 _TEXT, _INT, _REAL = pa.string(), pa.int64(), pa.float64()
 
 _COLUMNS: dict[str, dict[str, pa.DataType]] = {
-    "clock": {"lab_ns": _INT, "node": _TEXT, "wall_ns": _INT, "divergence_ns": _INT},
+    "clock": {
+        "lab_ns": _INT,
+        "node": _TEXT,
+        "wall_ns": _INT,
+        "divergence_ns": _INT,
+        "error_ns": _INT,
+    },
     "belief": {
         "lab_ns": _INT,
         "node": _TEXT,
@@ -134,6 +141,7 @@ ADDED = frozenset(
         "peers_bound_ns",
         "fencing_token",
         "judged_ns",
+        "error_ns",
     }
 )
 """columns that evidence recorded by ntplab 1.0 does not have: null in it, and no damage"""

@@ -57,16 +57,21 @@ def limit_gaps(phase: PhaseResult, say: Language) -> Iterator[str]:
 
 
 def _manifest(manifest: Manifest, say: Language) -> Iterator[str]:
-    error = say.numbers.duration(manifest.clock_error_ns)
-    yield say("limit_clock", error=error, hz=say.numbers.real(manifest.clock_sample_hz))
-    yield say("limit_one_host")
+    hz = say.numbers.real(manifest.clock_sample_hz)
+    if manifest.truth == "ntp-probe":
+        worst_ns = max(manifest.lab_errors_ns.values(), default=0)
+        yield say("limit_probe", error=say.numbers.duration(worst_ns), hz=hz)
+    else:
+        error = say.numbers.duration(manifest.clock_error_ns)
+        yield say("limit_clock", error=error, hz=hz)
+        yield say("limit_one_host")
     yield say("limit_seed", seed=manifest.seed)
     host = [
         node.name
         for node in manifest.nodes
         if node.kind in ("server", "database") and not node.time_namespace
     ]
-    if host and manifest.sweep is None:
+    if host and manifest.sweep is None and manifest.truth == "clock-page":
         yield say("limit_namespace", nodes=", ".join(host))
     if manifest.git_dirty:
         yield say("limit_dirty")

@@ -143,6 +143,10 @@ WORDS: dict[str, str] = {
     "limits": "What this run cannot show",
     "limit_clock": "A clock sample is wrong by up to {error}, and clocks were read {hz} times a "
     "second: what happened between two samples is not seen.",
+    "limit_probe": "There is no ground truth: these clocks are their hosts’ own, and nobody can "
+    "look into them. Their errors are what NTP probes found, {hz} times a second, each right to "
+    "half its round trip, and what their own daemons believed; when something happened on a server "
+    "is known to {error}. What that leaves open is called undecided.",
     "limit_one_host": "All machines ran on one host: networks were fast and their delay symmetric, "
     "so NTP did better here than across the internet.",
     "limit_zero": "{phase}: nothing sold twice on {n} {of}, so the true rate may still be up to "

@@ -144,6 +144,11 @@ WORDS: dict[str, str] = {
     "limits": "Ce que cette expérience ne peut pas montrer",
     "limit_clock": "Un échantillon d’horloge est faux de {error} au plus, et les horloges ont été "
     "lues {hz} fois par seconde : ce qui se passe entre deux lectures n’est pas vu.",
+    "limit_probe": "Il n’y a pas de vérité de référence : ces horloges sont celles des hôtes, et "
+    "personne ne peut y regarder. Leurs erreurs sont celles que des sondes NTP ont trouvées, {hz} "
+    "fois par seconde, chacune juste à la moitié de son aller-retour, et ce que leurs démons "
+    "croyaient ; l’instant d’un fait sur un serveur est connu à {error} près. Ce que cela laisse "
+    "ouvert est dit indécis.",
     "limit_one_host": "Toutes les machines tournaient sur un seul hôte : réseaux rapides, délais "
     "symétriques ; NTP y fait donc mieux qu’à travers l’internet.",
     "limit_zero": "{phase} : rien de vendu deux fois sur {n} {of} ; le vrai taux peut donc encore "

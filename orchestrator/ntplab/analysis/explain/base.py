@@ -37,6 +37,10 @@ class World:
     """the policy's, as the booking service takes them"""
     monotonic_ns: Mapping[str, int] = field(default_factory=dict)
     """each server's CLOCK_MONOTONIC_RAW minus lab time"""
+    lab_errors_ns: Mapping[str, int] = field(default_factory=dict)
+    """how far what each server noted may be from lab time; empty where both are the same clock"""
+    leaning: Mapping[str, int] = field(default_factory=dict)
+    """1 or -1 by server: go by the largest or smallest divergence it may have (`deciding.py`)"""
 
     @property
     def no_record(self) -> Status:
@@ -46,7 +50,16 @@ class World:
 
     def theta(self, server: str, lab_ns: int) -> Theta | None:
         """The server's divergence by the observer; None where it was not sampled."""
-        return self.clocks.get(server, ClockSeries()).at(lab_ns, self.sample_error_ns)
+        seen = self.clocks.get(server, ClockSeries()).at(lab_ns, self.sample_error_ns)
+        if seen is None or server not in self.leaning:
+            return seen
+        return Theta(seen.divergence_ns + self.leaning[server] * seen.error_ns, 0)
+
+    def apart_error_ns(self, first: str, second: str) -> int:
+        """How far the time between two servers' doings may be from what they noted."""
+        if first == second or self.leaning:
+            return 0
+        return self.lab_errors_ns.get(first, 0) + self.lab_errors_ns.get(second, 0)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def explain_by(judge: Judge, a: Claim, b: Claim, world: World) -> Explanation:
             f"{b.server} took a lease that had {span_text(left_ns)} left, its clock ahead by only "
             f"{span_text(skew_ns)}"
         )
-    if after_ns <= 0:
+    if after_ns + world.apart_error_ns(a.server, b.server) <= 0:
         reasons.append(f"{a.server} had confirmed before {b.server} took the seat")
     if own_left_ns + theta_then.error_ns <= 0:
         reasons.append(f"{a.server} confirmed a lease that its own clock said was over")
