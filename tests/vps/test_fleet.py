@@ -100,13 +100,13 @@ class Fleet:
         return path
 
     def play(
-        self, name: str, inventory: Path, **variables: object
+        self, name: str, inventory: Path, *tags: str, **variables: object
     ) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name("ansible-playbook")
         extra = f"--extra-vars={json.dumps(variables)}"
         argv = ("env", "ANSIBLE_PIPELINING=1", "ANSIBLE_NOCOLOR=1", program)
         return self.guests.run(
-            *argv, f"--inventory={inventory}", extra, PLAYBOOKS / f"{name}.yml", within_s=300
+            *argv, f"--inventory={inventory}", extra, *tags, PLAYBOOKS / f"{name}.yml", within_s=300
         )
 
     def off_ns(self, name: str) -> int:
@@ -193,6 +193,8 @@ def test_a_run_on_real_clocks_double_books_while_ntp_is_off(fleet: Fleet) -> Non
 
 def test_the_watchdog_restores_time_by_chrony_and_without_any_network(fleet: Fleet) -> None:
     inventory = fleet.inventory("paris", "lyon")
+    probed = fleet.play("fleet", inventory, "--tags=fleet_time")
+    assert probed.returncode == 0, probed.stdout
     off = fleet.play("ntp", inventory, ntp="off")
     assert off.returncode == 0, off.stdout
     done = fleet.play("skew", inventory, offset_s=-5, restore_after_minutes=0.25)

@@ -79,9 +79,13 @@ class Guests:
         )  # fmt: skip
 
     def link(self, name: str, state: str) -> None:
-        """Cut a guest off, or connect it again: `down` or `up`."""
+        """Cut a guest off, or connect it again: `down` or `up`.
+
+        At the bridge: User Mode Linux gives its own end up for good when it cannot write to it.
+        """
         tap = f"tap{self.names.index(name)}"
-        subprocess.run(["ip", "-n", self.namespace, "link", "set", tap, state], check=True)
+        bridge = ["master", "br0"] if state == "up" else ["nomaster"]
+        subprocess.run(["ip", "-n", self.namespace, "link", "set", tap, *bridge], check=True)
 
     @contextmanager
     def network(self) -> Iterator[None]:
