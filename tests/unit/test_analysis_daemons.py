@@ -20,7 +20,7 @@ def checked(*reports: tuple[int, int | None, int | None, int]) -> pl.DataFrame:
     """Reports (offset, root delay, root dispersion, truth), held against the truth."""
     names = ["offset_ns", "root_delay_ns", "root_dispersion_ns", "theta_ns"]
     frame = pl.DataFrame(reports, schema=dict.fromkeys(names, pl.Int64), orient="row")
-    return frame.with_columns(bound_ns=BOUND_NS)
+    return frame.with_columns(bound_ns=BOUND_NS, slack_ns=0)
 
 
 def test_a_report_without_a_bound_has_an_error_and_no_coverage() -> None:
