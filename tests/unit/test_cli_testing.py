@@ -68,7 +68,7 @@ def test_the_lab_comes_after_all_that_runs_in_parallel() -> None:
     assert [(kinds, how[-1]) for kinds, how in parts_of(KINDS)] == [
         (["unit", "clock"], "parallel"),
         (["lab", "browser", "vps"], "labs"),
-        (["clock", "lab"], "alone"),
+        (["clock", "lab", "vps"], "alone"),
     ]
     assert [(kinds, how[-1]) for kinds, how in parts_of(["clock"])] == [
         (["clock"], "parallel"), (["clock"], "alone")

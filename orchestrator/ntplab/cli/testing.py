@@ -32,7 +32,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
         ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal"),
     ),
     "labs": (("lab", "browser", "vps"), ("-n", "3", "--dist", "loadfile")),
-    "alone": (("clock", "lab"), ()),
+    "alone": (("clock", "lab", "vps"), ()),
 }
 
 # Exit codes of pytest
