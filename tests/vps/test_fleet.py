@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,10 @@ expect:
   - phases.ntp-on.bookings.double_bookings == 0
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="no User Mode Linux for it"),
+]
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,16 @@ NEEDED_PROGRAMS = {
 }
 NEEDED_BY_KIND = {
     "browser": {"chromium": "chromium"},
-    "vps": {"chromium": "chromium", "openssl": "openssl"},
+    "vps": {
+        "chromium": "chromium",
+        "openssl": "openssl",
+        "ssh": "openssh-client",
+        "ip": "iproute2",
+        "mke2fs": "e2fsprogs",
+        "mmdebstrap": "mmdebstrap",
+    },
 }
-"""What only some tests need: a browser is large."""
+"""What only some tests need: a browser is large, and hosts are reached by SSH."""
 NEEDS_LAB = ("lab", "browser", "vps")
 # A real kernel to hold the virtual clock against; there is none for other processors.
 NEEDED_ON_X86_64 = {"linux.uml": "user-mode-linux"}
