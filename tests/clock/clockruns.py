@@ -79,14 +79,16 @@ class Machine:
         return self.results.exists() and self.results.read_text().endswith("\nend\n")
 
 
-def uml_machine(program: Path, scripts: Path, results: Path) -> Machine:
+def uml_machine(program: Path, scripts: Path, results: Path, xstate: Path) -> Machine:
+    """`xstate`: tests/support/uml_xstate.c, compiled to be preloaded."""
     state = results.with_suffix(".uml")
     state.mkdir()
     settings = (
         "root=/dev/root rootfstype=hostfs rootflags=/ rw con=null con0=null "
         f"mem={UML_MEMORY} init={program} uml_dir={state} SCRIPTS={scripts} RESULTS={results}"
     )
-    return Machine((UML, *settings.split()), (("TMPDIR", str(state)),), results)
+    environment = (("TMPDIR", str(state)), ("LD_PRELOAD", str(xstate)))
+    return Machine((UML, *settings.split()), environment, results)
 
 
 def virtual_machine(

@@ -23,6 +23,7 @@ from clockscripts import Generator, Script, corners
 from conftest import REPO
 
 SOURCE = REPO / "tests" / "clock" / "uml" / "clockscript.c"
+XSTATE = REPO / "tests" / "support" / "uml_xstate.c"
 SCRIPTS = 150
 PER_CLOCK = 12
 MAX_CLOCKS = 16
@@ -41,6 +42,12 @@ def program(compile_c: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
+def xstate(compile_c: Callable[..., Path]) -> Path:
+    """Without it User Mode Linux ends at once on processors with AMX."""
+    return compile_c("uml_xstate", XSTATE.read_text(), "-shared", "-fPIC", "-ldl")
+
+
+@pytest.fixture(scope="module")
 def kernel_here() -> None:
     if not shutil.which(clockruns.UML):
         if platform.machine() != "x86_64":
@@ -51,8 +58,11 @@ def kernel_here() -> None:
 class Both:
     """Runs scripts on both clocks."""
 
-    def __init__(self, program: Path, library: Path, new_page: Callable[..., ClockPage]) -> None:
-        self.program, self.library, self.new_page = program, library, new_page
+    def __init__(
+        self, program: Path, xstate: Path, library: Path, new_page: Callable[..., ClockPage]
+    ) -> None:
+        self.program, self.xstate = program, xstate
+        self.library, self.new_page = library, new_page
 
     def __call__(self, scripts: list[Script], directory: Path) -> list[Comparison]:
         clocks = min(MAX_CLOCKS, -(-len(scripts) // PER_CLOCK))
@@ -63,7 +73,7 @@ class Both:
             text.write_text("".join(scripts[n].text(n) for n in batch))
             kernel, virtual = directory / f"{number}.kernel", directory / f"{number}.virtual"
             page = self.new_page(-1, 10**18).path
-            machines.append(clockruns.uml_machine(self.program, text, kernel))
+            machines.append(clockruns.uml_machine(self.program, text, kernel, self.xstate))
             machines.append(
                 clockruns.virtual_machine(self.program, text, virtual, self.library, page)
             )
@@ -80,8 +90,11 @@ class Both:
 
 
 @pytest.fixture
-def both(kernel_here: None, program: Path, build: Path, new_page: Callable[..., ClockPage]) -> Both:
-    return Both(program, build / "libvclock.so", new_page)
+def both(
+    kernel_here: None, program: Path, xstate: Path, build: Path,
+    new_page: Callable[..., ClockPage],
+) -> Both:  # fmt: skip
+    return Both(program, xstate, build / "libvclock.so", new_page)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 from conftest import REPO
 
 HERE = Path(__file__).parent / "uml"
+XSTATE = REPO / "tests" / "support" / "uml_xstate.c"
 GATEWAY = "10.77.0.1"
 BOOT_WITHIN_S = 90
 BOOTS = 3
@@ -29,7 +30,7 @@ CLONE_NEWNET = 0x4000_0000
 
 def image() -> Path:
     """The guests' file system, made once for each recipe (see uml/build)."""
-    recipe = b"".join(path.read_bytes() for path in sorted(HERE.iterdir()))
+    recipe = b"".join(path.read_bytes() for path in (*sorted(HERE.iterdir()), XSTATE))
     folder = REPO / ".cache" / "vps" / f"uml-{hashlib.sha256(recipe).hexdigest()[:12]}"
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,6 @@
 /* Preloaded into User Mode Linux, which keeps less of a processor's extended state than newer ones
  * have (AMX: 11 KiB), and cannot set what it got: the kernel wants all of it or EFAULT. What User
  * Mode Linux does not know of stays as it is. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <elf.h>
 #include <stdarg.h>
