@@ -83,8 +83,9 @@ def end_ui(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Of one module: a process has but one Playwright at a time, and vps tests have one too."""
     with sync_playwright() as playwright:
         # Chromium's own sandbox needs rights that a container of CI does not give.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

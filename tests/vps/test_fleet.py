@@ -52,7 +52,7 @@ expect:
 """
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(platform.machine() != "x86_64", reason="no User Mode Linux for it"),
 ]
 
