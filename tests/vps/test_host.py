@@ -3,13 +3,12 @@
 The host is a stand-in (standin.py), one for all tests of this file, which tell its life in order:
 refused, deployed, looked at, backed up, wiped, restored, updated badly, rebooted, uninstalled.
 Images come from an archive; building them on the host, and a check of a fresh one, take minutes
-and are done where NTPLAB_VPS_FULL is set.
+and are marked `long`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,10 +24,6 @@ from .stack import build_images
 from .standin import IMAGE, StandIn, ensure_image, run, save_images
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
-
-FULL = pytest.mark.skipif(
-    not os.environ.get("NTPLAB_VPS_FULL"), reason="takes minutes; NTPLAB_VPS_FULL=1 runs it"
-)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +120,7 @@ def test_a_container_without_systemd_is_no_host() -> None:
     ]
 
 
-@FULL
+@pytest.mark.long
 def test_a_check_of_a_fresh_host_changes_nothing(vps: Vps) -> None:
     played = vps.machine.play("site.yml", "--check", "--diff", **vps.variables)
     assert played.code == 0, played.output
@@ -363,6 +358,7 @@ def test_an_update_that_cannot_be_made_leaves_everything_running(
     assert deployed.ask("GET", "/").status_code == 200
 
 
+@pytest.mark.long
 def test_an_update_that_does_not_become_healthy_is_taken_back(deployed: Vps) -> None:
     release = deployed.release
     told = {**deployed.variables, "ntplab_settings": {"NTPLAB_POLICY": "no-such-policy"}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,7 @@ from .host import SITE, STANDING, Vps
 from .stack import HOST_CA
 from .standin import StandIn
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not os.environ.get("NTPLAB_VPS_FULL"), reason="takes minutes; NTPLAB_VPS_FULL=1 runs it"
-    ),
-]
+pytestmark = [pytest.mark.docker, pytest.mark.long]
 
 
 def test_a_fresh_host_builds_its_images_and_shows_the_page(

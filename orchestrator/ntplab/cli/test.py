@@ -47,12 +47,7 @@ NEEDS_LAB = ("lab", "browser", "vps")
 # A real kernel to hold the virtual clock against; there is none for other processors.
 NEEDED_ON_X86_64 = {"linux.uml": "user-mode-linux"}
 # What these tests may be told, see tests/clock/test_differential.py.
-TEST_SETTINGS = (
-    "NTPLAB_DIFF_SCRIPTS",
-    "NTPLAB_DIFF_SEED",
-    "NTPLAB_SCREENSHOTS",
-    "NTPLAB_VPS_FULL",
-)
+TEST_SETTINGS = ("NTPLAB_DIFF_SCRIPTS", "NTPLAB_DIFF_SEED", "NTPLAB_SCREENSHOTS")
 WITHOUT_LONG = ("-m", "not long")
 NEEDED_HEADERS = {"/usr/include/stdio.h": "libc6-dev"}
 
