@@ -8,7 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from ntplab.errors import NodeError
+import pytest
+
+from ntplab.errors import DiskError, NodeError
 from ntplab.evidence import RunDirectory, list_runs
 from ntplab.stack.keeper import Keeper, prune
 from ntplab.stack.metrics import exposition
@@ -82,6 +84,11 @@ class ASession:
         self.loads: list[float] = []
         self.refusals = 0
         self.rate_hz = 2.0
+        self.broken: Exception | None = None
+
+    def check(self) -> None:
+        if self.broken:
+            raise self.broken
 
     def revive(self, node: str) -> None:
         self.revived.append(node)
@@ -130,3 +137,25 @@ def test_buyers_that_are_back_get_their_load_again(tmp_path: Path) -> None:
     nodes.lives["buyers"] = "second"
     keeper.look()
     assert session.loads[-1] == 2.0
+
+
+def test_recording_begins_again_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, _nodes, session = kept(tmp_path)
+    begun: list[object] = []
+    monkeypatch.setattr(keeper, "_begin", begun.append)
+    free = 1 << 20
+    monkeypatch.setattr(
+        "ntplab.stack.keeper.shutil.disk_usage", lambda _: SimpleNamespace(free=free)
+    )
+    session.broken = NodeError("the buyers died")  # is another matter
+    keeper.look()
+    assert session.model.about()["trouble"] == ""
+    session.broken = DiskError("no room")
+    keeper.look()
+    assert "the disk is full" in session.model.about()["trouble"]
+    assert begun == []
+    free = 1 << 30
+    keeper.look()
+    assert begun == [session]

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from ..errors import NtplabError
+from ..errors import DiskError, NtplabError
 from ..evidence import list_runs
 from ..scenario.nodes import BUYERS, OBSERVER
 from ..standing import lab_handle, plan_text
@@ -23,6 +23,8 @@ from .preparing import LAB, NODES
 from .settings import SERVERS, Settings
 
 LOOK_EVERY_S = 1.0
+ROOM_MIN_BYTES = 16 << 20
+"""With less than this free, recording is not begun again."""
 
 
 class Keeper:
@@ -73,6 +75,8 @@ class Keeper:
                 self._begin(None)
         elif self._has_other_time(back, session) or self._is_old():
             self._begin(session)
+        elif _is_out_of_room(session):
+            self._begin_if_there_is_room(session)
         else:
             self._welcome_back(back, session)
             if alive == set(NODES):
@@ -86,6 +90,15 @@ class Keeper:
 
     def _is_old(self) -> bool:
         return time.monotonic() - self._begun > self._settings.rotate_s
+
+    def _begin_if_there_is_room(self, before: Session) -> None:
+        free = shutil.disk_usage(self._runs).free
+        if free < ROOM_MIN_BYTES:
+            self._desk.model.tell(
+                trouble="the disk is full: nothing is recorded until there is room"
+            )
+        else:
+            self._begin(before)
 
     def _welcome_back(self, back: set[str], session: Session) -> None:
         for node in back & set(SERVERS):
@@ -119,6 +132,17 @@ class Keeper:
         self._desk.put(session)
         self._begun = time.monotonic()
         prune(self._runs, self._settings.runs_kept)
+
+
+def _is_out_of_room(session: Session) -> bool:
+    """Whether a full disk has ended the recording."""
+    try:
+        session.check()
+    except DiskError:
+        return True
+    except NtplabError:
+        pass  # whoever died is seen by their life
+    return False
 
 
 def prune(runs: Path, kept: int) -> None:

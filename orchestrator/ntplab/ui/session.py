@@ -250,6 +250,11 @@ class Session:
 
     # watching
 
+    def check(self) -> None:
+        """Raises what keeps clocks or load from being recorded, if anything does."""
+        self.lab.check_observer()
+        self._loads.check()
+
     def look(self, *, told: bool = False) -> None:
         """See which servers NTP steers; say what is new (`told`: all of it)."""
         for seen in each(self.servers, lambda node: ntp_state(self.lab.handle, node)):
@@ -265,8 +270,7 @@ class Session:
             self._look_soon.clear()
             try:
                 self.lab.check_alive()
-                self.lab.check_observer()
-                self._loads.check()
+                self.check()
                 if self._busy.acquire(blocking=False):
                     try:
                         self.look()
