@@ -8,7 +8,7 @@ import { t } from "./words.js";
 const FLOOR_NS = 1000;
 const REDRAW_MS = 200;
 const MANY = 8;
-const REDRAW_MANY_MS = 480;
+const REDRAW_MANY_MS = 640;
 let chart = null;
 let made = "";
 let drawnAt = 0;
@@ -135,7 +135,7 @@ function reach(u, min, max) {
 
 // Fifty clocks have more points than the picture has pixels: every so many frames will do, and the
 // newest. Which ones does not depend on how many there are, so that lines do not flicker.
-const POINTS_MAX = 30_000;
+const POINTS_MAX = 20_000;
 
 function framesDrawn() {
   const few = Math.max(1, Math.ceil(state.frames.length * state.about.servers.length / POINTS_MAX));

@@ -62,9 +62,9 @@ export function resetClocks() {
   byId("clocks").replaceChildren();
 }
 
-// A few clocks go smoothly; fifty, twice a second.
+// A few clocks go smoothly; fifty, three times in two seconds.
 const MANY = 8;
-const MANY_MS = 480;
+const MANY_MS = 640;
 let drawnAt = 0;
 
 export function showClocks(force) {
