@@ -184,28 +184,69 @@ def stepping(steps: Mapping[int, int]) -> World:
     return with_params(around, clocks={**around.clocks, "db": series})
 
 
+def by_database(
+    around: World, came_ms: int = 900, confirmed_ms: int = 1100, noted_before_ms: int = 0
+) -> tuple[Claim, Claim]:
+    """A holds from the start for 2 s, B comes, A confirms; the database reads its clock that
+    much later than the server its own, and says what the observer saw of it."""
+
+    def shown(at_ns: int) -> int:
+        theta = around.theta("db", at_ns)
+        assert theta is not None
+        return at_ns + theta.divergence_ns
+
+    came_ns, confirmed_ns = T_NS + came_ms * MS, T_NS + confirmed_ms * MS
+    a = replace(
+        hold(claim("b-1", "paris", T_NS, 0), shown(T_NS), confirmed_ns - noted_before_ms * MS),
+        answered_ns=T_NS + MS, judged_ns=shown(confirmed_ns), confirm_answered_ns=confirmed_ns + MS,
+    )  # fmt: skip
+    b = hold(claim("b-2", "lyon", came_ns - noted_before_ms * MS, 0), shown(came_ns), came_ns + S)
+    return a, replace(b, answered_ns=came_ns + MS)
+
+
 @pytest.mark.parametrize(
     ("forward_ns", "back_ms", "confirmed_ms", "reason"),
     [
         (3 * S, 950, 1100, ""),
         (1500 * MS, 950, 1100, ""),
         (1000 * MS, 950, 1100, "the lease was alive when lyon took it"),
+        (1100 * MS, 950, 1100, "the lease was alive when lyon took it"),
+        (1100 * MS + 1, 950, 1100, ""),
         (3 * S, 1500, 1100, "the lease was over when paris confirmed it"),
-        (3 * S, 950, 900, "paris had confirmed before"),
+        (3 * S, 850, 800, "paris had confirmed before"),
     ],
 )
 def test_lease_db_time(forward_ns: int, back_ms: int, confirmed_ms: int, reason: str) -> None:
     """A holds for 2 s; the clock steps forward at 0.5 s; B comes at 0.9 s; it steps back."""
-    a = hold(claim("b-1", "paris", T_NS, 0), T_NS, T_NS + confirmed_ms * MS)
-    b = claim("b-2", "lyon", T_NS + 900 * MS, 0)
     around = stepping({0: 0, T_NS + S // 2: forward_ns, T_NS + back_ms * MS: 0})
-    check(explain("lease-db-time", a, b, around), reason)
+    came_ms = 900 if back_ms > 900 else back_ms - 1
+    check(explain("lease-db-time", *by_database(around, came_ms, confirmed_ms), around), reason)
+
+
+def test_a_step_while_the_database_was_asked_for_the_time() -> None:
+    """Seed 12 of database-clock: paris noted the time before the step back, and PostgreSQL read
+    its clock after it."""
+    around = stepping({0: 0, T_NS + S // 2: 3 * S, T_NS + 1050 * MS: 0})
+    found = explain("lease-db-time", *by_database(around, noted_before_ms=80), around)
+    check(found, "")
+    assert found.numbers_ns["theta_b"] == 3 * S
+    assert found.numbers_ns["theta_confirm"] == 0
+    assert found.numbers_ns["confirmed_after"] == 200 * MS
+
+
+@pytest.mark.parametrize("off_ns", [-3 * S, -2 * MS, 2 * MS, 3 * S])
+def test_a_reading_that_the_databases_clock_never_showed_explains_nothing(off_ns: int) -> None:
+    """Neither before the server asked nor after the buyer had the answer."""
+    around = stepping({0: 0, T_NS + S // 2: 3 * S, T_NS + 950 * MS: 0})
+    a, b = by_database(around)
+    assert a.judged_ns is not None
+    odd = replace(a, judged_ns=a.judged_ns + off_ns)
+    check(explain("lease-db-time", odd, b, around), "its clock never showed while it was asked")
 
 
 def test_lease_db_time_needs_the_databases_clock() -> None:
-    a = hold(claim("b-1", "paris", T_NS, 0), T_NS, T_NS + S)
-    found = explain("lease-db-time", a, claim("b-2", "lyon", T_NS + MS, 0), world(RIGHT))
-    assert found.status == "undetermined"
+    a, b = by_database(stepping({0: 0}))
+    assert explain("lease-db-time", a, b, world(RIGHT)).status == "undetermined"
 
 
 def test_a_fenced_lease_has_no_explanation() -> None:

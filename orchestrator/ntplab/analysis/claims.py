@@ -56,6 +56,9 @@ class Claim:
     peers_bound_ns: int | None = None
     judged_ns: int | None = None
     """at the decision"""
+    answered_ns: int | None = None
+    """when the buyer had the answer to the claim, and below to the confirmation"""
+    confirm_answered_ns: int | None = None
 
     @property
     def wall_ns(self) -> int | None:
@@ -175,4 +178,6 @@ def claim_of(attempt: Row, record: Row, received: Mapping[str, int], holds: bool
         bound_ns=record.get("bound_ns"),
         peers_bound_ns=record.get("peers_bound_ns"),
         judged_ns=record.get("judged_ns"),
+        answered_ns=attempt["answered_ns"],
+        confirm_answered_ns=attempt["confirm_answered_ns"],
     )

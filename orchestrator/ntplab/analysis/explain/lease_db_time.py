@@ -6,16 +6,21 @@ confirmed after that. theta is the divergence of the database's clock, left what
 had left by true time when B came:
 
     theta(t_B) > left,  A confirmed after t_B, when theta <= left - (confirmed - t_B)
+
+These are the times at which the database read its clock: after the server noted its own, and
+before the buyer had the answer. The clock may step in between, so theta at the server's note
+would not do. Each reading on record must be one that the observer saw the clock show then.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from ..claims import Claim
-from ..clocks import Theta
 from .base import (
     DATABASE,
     Explanation,
@@ -23,6 +28,7 @@ from .base import (
     Model,
     Window,
     World,
+    clock_text,
     error_text,
     lacking,
     neighbours,
@@ -32,62 +38,98 @@ from .lease import any_pair, by_wall_clock, opportunity, reach, taken_over, take
 
 INEQUALITY = "theta_db(t_B) > left, and A confirms after that, when theta_db is below what is left"
 
+STEP_NS = 1_000
+"""PostgreSQL tells the time in microseconds."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The database's clock showed `shown_ns` at some lab time in [asked, answered]."""
+
+    server: str
+    shown_ns: int
+    asked_ns: int
+    answered_ns: int
+
+    def time_ns(self, world: World) -> int | None:
+        """When the observer saw the clock show it; None if it never did in that time."""
+        samples = world.clocks[DATABASE]
+        first = max(bisect_left(samples.lab_ns, self.asked_ns) - 1, 0)
+        last = bisect_right(samples.lab_ns, self.answered_ns)
+        error_ns = world.sample_error_ns + STEP_NS
+        for divergence_ns in samples.divergence_ns[first : last + 1]:
+            read_ns = self.shown_ns - divergence_ns
+            if not self.asked_ns - error_ns <= read_ns <= self.answered_ns + error_ns:
+                continue
+            theta = world.theta(DATABASE, read_ns)
+            if theta is not None and abs(theta.divergence_ns - divergence_ns) <= theta.error_ns:
+                return read_ns
+        return None
+
+    def sampled(self, world: World) -> bool:
+        ends = self.asked_ns, self.answered_ns
+        return all(world.theta(DATABASE, end_ns) is not None for end_ns in ends)
+
 
 def explain(a: Claim, b: Claim, world: World) -> Explanation:
     """Put the measured numbers into the inequality."""
-    expires_ns, confirmed_ns = a.hold_expires_ns, a.decided_ns
-    if expires_ns is None or confirmed_ns is None or None in (a.claimed_ns, b.claimed_ns):
+    granted = _reading(a.server, a.hold_granted_ns, a.claimed_ns, a.answered_ns)
+    taken = _reading(b.server, b.hold_granted_ns, b.claimed_ns, b.answered_ns)
+    confirmed = _reading(a.server, a.judged_ns, a.decided_ns, a.confirm_answered_ns)
+    expires_ns = a.hold_expires_ns
+    if granted is None or taken is None or confirmed is None or expires_ns is None:
         return lacking(a, b, INEQUALITY, world.no_record, "a server has no record of its hold")
-    at_a, at_b, at_confirm = (
-        world.theta(DATABASE, when) for when in (a.time_ns, b.time_ns, confirmed_ns)
-    )
-    if at_a is None or at_b is None or at_confirm is None:
+    readings = granted, taken, confirmed
+    if not all(reading.sampled(world) for reading in readings):
         what = "the database's clock was not sampled at that time"
         return lacking(a, b, INEQUALITY, "undetermined", what)
-    # By the observer alone, the database's own readings left aside.
-    left_ns = (a.ttl_ns or 0) + at_a.divergence_ns - (b.time_ns - a.time_ns)
-    then_left_ns = left_ns - (confirmed_ns - b.time_ns)
-    reasons = _reasons(a, b, at_a, at_b, at_confirm, left_ns, then_left_ns, confirmed_ns)
+    times_ns = [reading.time_ns(world) for reading in readings]
+    reasons = [
+        f"the database told {reading.server} {clock_text(reading.shown_ns)}, which its clock never "
+        f"showed while it was asked"
+        for reading, time_ns in zip(readings, times_ns, strict=True)
+        if time_ns is None
+    ]
+    _, taken_ns, confirmed_ns = (
+        reading.asked_ns if time_ns is None else time_ns
+        for reading, time_ns in zip(readings, times_ns, strict=True)
+    )
+    if taken.shown_ns <= expires_ns:
+        reasons.append(f"by the database's clock the lease was alive when {b.server} took it")
+    if confirmed_ns <= taken_ns:
+        reasons.append(f"{a.server} had confirmed before {b.server} took the seat")
+    if confirmed.shown_ns > expires_ns:
+        reasons.append(f"by the database's clock the lease was over when {a.server} confirmed it")
+    numbers_ns = {
+        "theta_b": taken.shown_ns - taken_ns,
+        "left": expires_ns - taken_ns,
+        "confirmed_after": confirmed_ns - taken_ns,
+        "theta_confirm": confirmed.shown_ns - confirmed_ns,
+        "then_left": expires_ns - confirmed_ns,
+    }
     words = (
-        f"Seat {a.seat}: {a.server} held it for {a.buyer}, with {span_text(left_ns)} left when "
-        f"{b.server} came for {b.buyer}; but the database's clock was "
-        f"{error_text(at_b.divergence_ns)} then, so that the lease looked over, and "
-        f"{error_text(at_confirm.divergence_ns)} when {a.server} confirmed, "
-        f"{span_text(confirmed_ns - b.time_ns)} after that, so that it looked alive."
+        f"Seat {a.seat}: {a.server} held it for {a.buyer}, with {span_text(numbers_ns['left'])} "
+        f"left when {b.server} came for {b.buyer}; but the database's clock was "
+        f"{error_text(numbers_ns['theta_b'])} then, so that the lease looked over, and "
+        f"{error_text(numbers_ns['theta_confirm'])} when {a.server} confirmed, "
+        f"{span_text(numbers_ns['confirmed_after'])} after that, so that it looked alive."
     )
     return Explanation(
         status="unexplained" if reasons else "explained",
         cause="" if reasons else "clock-step",
         inequality=INEQUALITY,
-        numbers_ns={
-            "theta_b": at_b.divergence_ns,
-            "left": left_ns,
-            "confirmed_after": confirmed_ns - b.time_ns,
-            "theta_confirm": at_confirm.divergence_ns,
-            "then_left": then_left_ns,
-        },
+        numbers_ns=numbers_ns,
         words=words + (f" That does not explain it: {'; '.join(reasons)}." if reasons else ""),
         reason="; ".join(reasons),
     )
 
 
-SLACK_NS = 20_000_000
-"""The database reads its clock within a transaction, the server its own before and after."""
-
-
-def _reasons(
-    a: Claim, b: Claim, at_a: Theta, at_b: Theta, at_confirm: Theta, left_ns: int,
-    then_left_ns: int, confirmed_ns: int,
-) -> list[str]:  # fmt: skip
-    slack_ns = SLACK_NS + at_a.error_ns
-    reasons = []
-    if at_b.divergence_ns + at_b.error_ns + slack_ns <= left_ns:
-        reasons.append(f"by the database's clock the lease was alive when {b.server} took it")
-    if confirmed_ns <= b.time_ns:
-        reasons.append(f"{a.server} had confirmed before {b.server} took the seat")
-    if at_confirm.divergence_ns - at_confirm.error_ns - slack_ns > then_left_ns:
-        reasons.append(f"by the database's clock the lease was over when {a.server} confirmed it")
-    return reasons
+def _reading(
+    server: str, shown_ns: int | None, asked_ns: int | None, answered_ns: int | None
+) -> Reading | None:
+    if shown_ns is None or asked_ns is None or answered_ns is None:
+        return None
+    return Reading(server, shown_ns, asked_ns, answered_ns)
 
 
 def opportunities(claims: Sequence[Claim], injected: Injected) -> bool:
