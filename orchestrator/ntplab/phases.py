@@ -13,7 +13,7 @@ from typing import Any
 from .buyers import Buyers
 from .collect.databases import DATABASE_NODE, RawClocks, collect_records, hand_in_readings
 from .collect.samples import Append, BuyersFeed
-from .errors import FaultError, NodeError
+from .errors import NodeError
 from .events import (
     Emit,
     FaultInForce,
@@ -35,8 +35,9 @@ from .faults import (
 from .faults.handle import each
 from .lab import Lab
 from .plan import ClockSetting, FaultPlan, PhasePlan
+from .settling import Worst, wait_settled
 from .timeline import setting_in_words
-from .units import NS_PER_S, format_duration
+from .units import NS_PER_S
 
 LEAD_NS = 300_000_000
 """From handing in a load to its first arrival: time for it to reach the buyers."""
@@ -44,8 +45,6 @@ TICK_S = 0.05
 LOOK_FOR_DEAD_S = 1.0
 GRACE_S = 20.0
 """How long after the last answer can be due the buyers may take to finish."""
-SETTLED_FOR_NS = 1_000_000_000
-"""Every clock must stay within the limit this long: crossing zero is not settling."""
 DATE_TOLERANCE_NS = 20_000_000
 
 
@@ -137,38 +136,28 @@ class Phases(ABC):
         """Wait until every steered clock is within the limit, and stays; say how long it took."""
         if phase.settle is None:
             return
+        since_ns, worst = wait_settled(
+            phase.name,
+            phase.settle,
+            lambda: self._worst(phase),
+            lambda: self.lab.feed.wait(TICK_S),
+            hint="the logs of its NTP daemon tell why; settle.timeout gives it longer",
+        )
+        seconds = max(0, since_ns - switched_ns) / NS_PER_S
         limit_ns = phase.settle.limit_ns
-        deadline = time.monotonic() + phase.settle.timeout_ns / NS_PER_S
-        within_since_ns: int | None = None
-        while True:
-            self._look_for_dead()
-            worst_ns, worst_node, seen_ns = self._worst(phase)
-            if worst_ns > limit_ns:
-                within_since_ns = None
-            elif within_since_ns is None:
-                within_since_ns = seen_ns
-            elif seen_ns - within_since_ns >= SETTLED_FOR_NS:
-                break
-            if time.monotonic() > deadline:
-                raise FaultError(
-                    f"phase {phase.name}: {worst_node} is still {format_duration(worst_ns)} from "
-                    f"true time {format_duration(phase.settle.timeout_ns)} after NTP was switched "
-                    f"on; the limit is {format_duration(limit_ns)}",
-                    hint="the logs of its NTP daemon tell why; settle.timeout gives it longer",
-                )
-            self.lab.feed.wait(TICK_S)
-        seconds = max(0, within_since_ns - switched_ns) / NS_PER_S
-        self.emit(NtpSettled(self.lab.now_ns(), phase.name, seconds, limit_ns, worst_ns))
+        now_ns = self.lab.now_ns()
+        self.emit(NtpSettled(now_ns, phase.name, seconds, limit_ns, worst.off_ns))
 
-    def _worst(self, phase: PhasePlan) -> tuple[int, str, int]:
-        """The steered clock that is farthest off: |divergence| in ns, whose, sampled when."""
+    def _worst(self, phase: PhasePlan) -> Worst:
+        self._look_for_dead()
         latest = self.lab.feed.latest()
         steered = [
-            (abs(latest[node].divergence_ns), node, latest[node].lab_ns)
+            Worst(abs(latest[node].divergence_ns), node, latest[node].lab_ns)
             for node in self.lab.living(phase.steered)
             if node in latest
         ]
-        return max(steered, default=(0, "", self.lab.now_ns()))
+        nobody = Worst(0, "", self.lab.now_ns())
+        return max(steered, key=lambda worst: worst.off_ns, default=nobody)
 
     def _strike(self, phase: PhasePlan, fault: FaultPlan) -> None:
         asked_ns = self.lab.now_ns()

@@ -6,11 +6,14 @@ hosttimes.py   from a host's own CLOCK_MONOTONIC_RAW to lab time, with what is n
 watch.py       probes every clock while a run lasts
 playbooks.py   playbooks/vps/*.yml do all that is done to a host
 load.py        the buyers, as a process of this machine
+request.py     what to run, and what of a plan no fleet can do
+phases.py      one phase
 running.py     the story of a run: read this first
 """
 
 from .inventory import Fleet, Host, read_inventory
-from .running import FleetRequest, run_fleet, unfit
+from .request import FleetRequest, unfit
+from .running import run_fleet
 from .sntp import NoAnswer, query
 
 __all__ = [
