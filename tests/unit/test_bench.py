@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ntplab.cli.bench as cli_bench
 from ntplab.bench import (
     BENCHMARKS,
     SETS,
@@ -195,6 +196,20 @@ def test_an_interrupt_is_not_swallowed(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         list(measure(bench(tmp_path, "a"), [Group({"a": ""}, run)]))
+
+
+def test_what_was_measured_before_an_interrupt_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[list[Outcome]] = []
+
+    def interrupted(_bench: Bench) -> Iterator[Outcome]:
+        yield figure("report_time")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_bench, "measure", interrupted)
+    monkeypatch.setattr(cli_bench, "show", shown.append)
+    with pytest.raises(KeyboardInterrupt):
+        cli_bench.bench(["report_time", "report_size"])
+    assert shown == [[figure("report_time")]]
 
 
 def test_the_engine_is_only_asked_for_when_a_benchmark_needs_it(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +34,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which; 
 
 
 def bench(names: Names = None, list_them: List = False, json: Json = False) -> None:
-    """Run the benchmarks: about twelve minutes. A missed target is shown, and is no failure."""
+    """Run the benchmarks: about half an hour. A missed target is shown, and is no failure."""
     wanted = named(names or BENCHMARKS)
     if strangers := unknown(sorted(wanted)):
         known = ", ".join([*SETS, *BENCHMARKS])
@@ -45,11 +45,15 @@ def bench(names: Names = None, list_them: List = False, json: Json = False) -> N
     machine = describe_machine()
     if machine["load_1m"] > BUSY_PER_CPU * machine["cpus"]:
         out.say(f"note: this machine is busy (load {machine['load_1m']}): distrust the figures")
-    outcomes = run(wanted)
-    if json:
-        out.json(document(machine, outcomes))
-    else:
-        show(outcomes)
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in run(wanted):
+            outcomes.append(outcome)
+    finally:  # what was measured before an interrupt is not lost
+        if json:
+            out.json(document(machine, outcomes))
+        elif outcomes:
+            show(outcomes)
     if any(isinstance(outcome, Skipped) and outcome.failed for outcome in outcomes):
         raise typer.Exit(ExitCode.LAB_FAILED)
 
@@ -69,11 +73,10 @@ LISTED = (
 )
 
 
-def run(wanted: frozenset[str]) -> list[Outcome]:
+def run(wanted: frozenset[str]) -> Iterator[Outcome]:
     """Measure in turn, saying how it goes."""
     with tempfile.TemporaryDirectory(prefix="ntplab-bench-") as scratch:
-        setting = Bench(ready_driver, Path(scratch), out.step, wanted)
-        return list(measure(setting))
+        yield from measure(Bench(ready_driver, Path(scratch), out.step, wanted))
 
 
 def show(outcomes: Sequence[Outcome]) -> None:
