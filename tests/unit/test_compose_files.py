@@ -74,5 +74,5 @@ def test_settings_are_the_same_everywhere() -> None:
     )
     assert dict(rows) == example
     assert {name: example[name] for name in DEFAULTS} == DEFAULTS
-    for name, default in re.findall(r"\$\{(NTPLAB_[A-Z_]+):-([^}]+)\}", text):
+    for name, default in re.findall(r"\$\{(NTPLAB_[A-Z_]+):-([^}$]+)\}", text):
         assert example[name] == default, name

@@ -30,6 +30,7 @@ class Machine(Host):
         self.root, self.sudo = root, sudo
         self.files: dict[str, str] = {}
         self.members: list[str] = []
+        self.brings = {"docker.io": ["dockerd", "docker"], "docker-cli": ["docker"]}
         self.running = False
         self.denied = False
         self.starts_when: str = "dockerd"
@@ -51,7 +52,7 @@ class Machine(Host):
         if command in self.failing:
             return Ran(1, "E: it went wrong")
         if command.startswith("apt-get install"):
-            self.programs |= {"dockerd" if name == "docker.io" else name for name in argv}
+            self.programs |= {p for name in argv for p in self.brings.get(name, [name])}
         if command.startswith("rm -f "):
             self.files.pop(argv[-1], None)
         self.running |= command == self.starts_when
@@ -138,6 +139,17 @@ def test_a_missing_engine_is_installed_and_started() -> None:
     assert said[0] == (
         "Docker Engine is missing: installing docker.io, iptables from the distribution"
     )
+
+
+def test_debian_13_has_the_command_in_a_package_of_its_own() -> None:
+    machine = Machine()
+    machine.brings["docker.io"] = ["dockerd"]
+    ensure(machine)
+    assert machine.done[1:4] == [
+        "apt-get install -y --no-install-recommends docker.io iptables",
+        "apt-get update",
+        "apt-get install -y --no-install-recommends docker-cli",
+    ]
 
 
 def test_a_package_that_starts_the_engine_needs_no_second_start() -> None:

@@ -23,9 +23,10 @@ class Machine(Host):
         self.files = {KEYRING: "", LISTING: "deb http://mirror.example/debian bookworm main\n"}
         self.done: list[str] = []
         self.broken = ""
+        self.missing: set[str] = set()
 
     def which(self, program: str) -> str | None:
-        return f"/usr/bin/{program}"
+        return None if program in self.missing else f"/usr/bin/{program}"
 
     def may_become_root(self) -> bool:
         return True
@@ -44,7 +45,8 @@ class Machine(Host):
         if self.broken and self.broken in command:
             return Ran(100, "E: it went wrong")
         if "apt-get install" in command:
-            self.version = self.packages[argv[-1]]
+            self.version = self.packages.get(argv[-1], self.version)
+            self.missing.discard("docker")
         if "cli-plugins" in command:
             self.version = "2.26.1-4"
         return Ran(0, "")
@@ -58,6 +60,13 @@ class Machine(Host):
 
 def ensure(machine: Machine) -> tuple[int, ...]:
     return ensure_compose(lambda _line: None, machine)
+
+
+def test_the_command_itself_may_be_missing() -> None:
+    machine = Machine("2.26.1-4")
+    machine.missing = {"docker"}
+    assert ensure(machine) == (2, 26, 1)
+    assert machine.done[-1].endswith("apt-get install -y --no-install-recommends docker-cli")
 
 
 def test_one_that_is_there_is_left_alone() -> None:

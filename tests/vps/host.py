@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from testinfra.host import Host
 
 from ntplab.hostclock import HostDiscipline
 
+from ..lab.kit import Cli
 from .standin import IMAGE, StandIn, run
 
 SITE = "vps.test"
@@ -96,8 +99,24 @@ class Vps:
         }
 
     @property
+    def options(self) -> list[str]:
+        """The same for `deploy`, but for the certificate."""
+        told = {name: json.dumps(value) for name, value in self.variables.items()}
+        return [
+            "--site", SITE, "--images", str(self.archive),
+            "--set", f"host_time_sources={told['host_time_sources']}",
+            "--set", f"ntplab_settings={told['ntplab_settings']}",
+        ]  # fmt: skip
+
+    @property
     def host(self) -> Host:
         return self.machine.host
+
+    def deploy(self, *argv: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+        """`./ntplab deploy`, as the documentation says."""
+        login, options = f"root@{self.machine.address}", self.machine.ssh_options
+        cli = Cli(self.machine.folder)
+        return cli("deploy", login, "--ssh", options, *argv, exit_code=exit_code)
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         """Of the page, over HTTPS from outside; its certificate is its own."""

@@ -30,7 +30,8 @@ from ..lab.kit import REPO, wait_for
 
 RECIPE = Path(__file__).parent / "standin"
 PLAYBOOKS = REPO / "playbooks" / "vps"
-BASE, IMAGE = "ntplab-test/bookworm", "ntplab-test/vps"
+RELEASE = "bookworm"
+IMAGE = f"ntplab-test/vps:{RELEASE}"
 LABEL = "ntplab-test.inputs"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 CAPABILITIES = (
@@ -54,33 +55,35 @@ def run(*argv: str, check: bool = True, **options: Any) -> subprocess.CompletedP
     return done
 
 
-def ensure_image() -> None:
-    """Build the stand-in's image where it is missing or its recipe changed."""
+def ensure_image(release: str = RELEASE) -> str:
+    """Build the image of a stand-in with that Debian where it is missing or its recipe changed."""
+    image, base = f"ntplab-test/vps:{release}", f"ntplab-test/{release}"
     digest = hashlib.sha256()
     for path in sorted(RECIPE.iterdir()):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     wanted = digest.hexdigest()
-    there = DockerDriver().image_labels(IMAGE).get(LABEL)
+    there = DockerDriver().image_labels(image).get(LABEL)
     if there == wanted:
-        return
-    if run("docker", "image", "inspect", BASE, check=False).returncode != 0:
-        _make_base()
+        return image
+    if run("docker", "image", "inspect", base, check=False).returncode != 0:
+        _make_base(release, base)
     mirror = debian_mirror(ThisMachine())
     assert mirror is not None, "the stand-in is a Debian, and this machine knows no mirror of it"
     run(
-        "docker", "build", "-q", "-t", IMAGE, "--label", f"{LABEL}={wanted}",
-        "--build-arg", f"MIRROR={mirror}", str(RECIPE),
+        "docker", "build", "-q", "-t", image, "--label", f"{LABEL}={wanted}",
+        "--build-arg", f"RELEASE={release}", "--build-arg", f"MIRROR={mirror}", str(RECIPE),
     )  # fmt: skip
+    return image
 
 
-def _make_base() -> None:
+def _make_base(release: str, base: str) -> None:
     if ThisMachine().which("mmdebstrap") is None:
         packages = ["mmdebstrap", "debian-archive-keyring"]
         install(ThisMachine(), packages, "mmdebstrap, for the stand-in VPS, is missing", print)
     command = ["mmdebstrap", "--variant=minbase", "--include=debian-archive-keyring"]
-    command += [f"--keyring={KEYRING}", "--dpkgopt=path-exclude=/usr/share/man/*", "bookworm", "-"]
+    command += [f"--keyring={KEYRING}", "--dpkgopt=path-exclude=/usr/share/man/*", release, "-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as making:
-        run("docker", "import", "-", BASE, stdin=making.stdout)
+        run("docker", "import", "-", base, stdin=making.stdout)
     assert making.returncode == 0, "mmdebstrap failed"
 
 
@@ -103,10 +106,11 @@ class StandIn:
 
     folder: Path
     more: tuple[str, ...] = ()
+    release: str = RELEASE
     name: str = field(default_factory=lambda: f"ntplab-test-vps-{secrets.token_hex(3)}")
 
     def start(self) -> None:
-        ensure_image()
+        image = ensure_image(self.release)
         self.folder.mkdir(parents=True, exist_ok=True)
         run("docker", "volume", "create", self.name)
         run(
@@ -116,7 +120,7 @@ class StandIn:
             "--sysctl", "net.ipv4.ip_forward=1",
             "--cap-drop", "ALL", *(f"--cap-add={name}" for name in CAPABILITIES),
             "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-            *self.more, IMAGE,
+            *self.more, image,
         )  # fmt: skip
         if not self.key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))

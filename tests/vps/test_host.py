@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,19 +134,8 @@ def test_a_check_of_a_fresh_host_changes_nothing(vps: Vps) -> None:
 
 
 @pytest.fixture(scope="module")
-def deployed(vps: Vps, tmp_path_factory: pytest.TempPathFactory) -> Vps:
-    """`./ntplab deploy`, as the documentation says."""
-    settings = {name: value for name, value in vps.variables.items() if name.startswith("host_")}
-    told = tmp_path_factory.mktemp("told") / "time.json"
-    told.write_text(json.dumps(settings))
-    command = [
-        "deploy", f"root@{vps.machine.address}", "--site", SITE, "--tls", "self-signed",
-        "--images", str(vps.archive), "--ssh", vps.machine.ssh_options,
-        "--set", f"host_time_sources={json.dumps(settings['host_time_sources'])}",
-        "--set", 'ntplab_settings={"NTPLAB_LOAD_HZ": 1}',
-    ]  # fmt: skip
-    done = Cli(told.parent)(*command, exit_code=None)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+def deployed(vps: Vps) -> Vps:
+    done = vps.deploy(*vps.options, "--tls", "self-signed")
     assert f"https://{SITE}/" in done.stdout
     return vps
 
@@ -308,9 +299,8 @@ def test_backup_wipe_restore(deployed: Vps, tmp_path: Path) -> None:
     deployed.sql("CREATE TABLE keepsake AS SELECT 42 AS answer")
     rows = "SELECT count(*) FROM pg_database"
     databases, token = deployed.sql(rows), deployed.token
-    played = deployed.machine.play("backup.yml", ntplab_backup_into=str(tmp_path))
-    assert played.code == 0, played.output
-    (backup,) = (tmp_path / "vps").glob("ntplab-*.tar.gz")
+    deployed.deploy("--backup", str(tmp_path))
+    (backup,) = (tmp_path / deployed.machine.address).glob("ntplab-*.tar.gz")
     assert oct(backup.stat().st_mode & 0o777) == "0o600"
     evidence = "docker run --rm -v ntplab_evidence:/e --entrypoint ls ntplab/base /e"
     recordings = set(deployed.machine.inside(evidence).split())
@@ -322,8 +312,7 @@ def test_backup_wipe_restore(deployed: Vps, tmp_path: Path) -> None:
     assert "ntplab_database" not in deployed.machine.inside("docker volume ls -q").split()
     assert deployed.token != token
 
-    played = deployed.machine.play("restore.yml", ntplab_backup=str(backup))
-    assert played.code == 0, played.output
+    deployed.deploy("--restore", str(backup))
     assert deployed.sql("SELECT answer FROM keepsake") == "42"
     assert deployed.sql(rows) == databases
     assert recordings <= set(deployed.machine.inside(evidence).split())
@@ -365,10 +354,50 @@ def test_an_update_that_does_not_become_healthy_is_taken_back(deployed: Vps) -> 
     played = deployed.machine.play("site.yml", "--tags", "ntplab", **told)
     assert played.code != 0
     assert "the previous deployment runs again" in played.output
-    assert "no-such-policy" in played.output, "why it failed is not told"
+    assert re.search(r"^\s+\S+ +\|.*no-such-policy", played.output, re.MULTILINE), played.output
     assert deployed.release == release
     assert set(deployed.containers()) == STANDING
     assert deployed.ask("GET", "/").status_code == 200
+
+
+@pytest.mark.long
+def test_a_certificate_of_ones_own_none_and_the_hosts_own_again(
+    deployed: Vps, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+        "-nodes", "-days", "90", "-subj", f"/CN={SITE}", "-addext", f"subjectAltName=DNS:{SITE}",
+        "-keyout", str(key), "-out", str(certificate),
+    )  # fmt: skip
+    ones_own = "--certificate", str(certificate), "--key", str(key)
+    of_one, of_host = ssl.PEM_cert_to_DER_cert(certificate.read_text()), _shown(deployed)
+    for _ in range(2):  # the second time from the release that is still there
+        deployed.deploy(*deployed.options, *ones_own)
+        assert _shown(deployed) == of_one
+        deployed.deploy(*deployed.options, "--tls", "self-signed")
+        assert _shown(deployed) == of_host
+
+    plain = deployed.deploy(*deployed.options, "--tls", "plain")
+    assert "http://localhost:8480/, after ssh -L 8480:127.0.0.1:80 to the host" in plain.stdout
+    assert not deployed.opens(80)
+    assert not deployed.opens(443)
+    assert "<title>" in deployed.host.check_output("curl -sf http://127.0.0.1/")
+    assert deployed.machine.inside("ls /etc/ntplab/tls") == "", "no release has that certificate"
+
+    deployed.deploy(*deployed.options, "--tls", "self-signed")
+    assert _shown(deployed) == of_host
+
+
+def _shown(vps: Vps) -> bytes:
+    """What the host shows to whoever asks for the site by name, in DER."""
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((vps.machine.address, 443), timeout=30) as connection,
+        anybody.wrap_socket(connection, server_hostname=SITE) as secured,
+    ):
+        return secured.getpeercert(binary_form=True) or b""
 
 
 def test_a_reboot_brings_everything_back(deployed: Vps) -> None:
@@ -397,8 +426,7 @@ def _answers(vps: Vps) -> bool:
 
 
 def test_uninstall_gives_the_host_back(deployed: Vps) -> None:
-    played = deployed.machine.play("uninstall.yml", ntplab_keep_backups=False)
-    assert played.code == 0, played.output
+    deployed.deploy("--uninstall", "--set", "ntplab_keep_backups=false")
     left = set(deployed.machine.inside(SNAPSHOT).splitlines())
     found = set(deployed.found.splitlines())
     assert (sorted(left - found), sorted(found - left)) == ([], [])

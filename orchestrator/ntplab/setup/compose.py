@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import EngineError
 from .base_image import KEYRING, SUITE
+from .engine import ensure_command
 from .host import Host, Say, install, install_command
 
 COMPOSE = ("docker", "compose")
@@ -32,6 +33,7 @@ def ensure_compose(say: Say, host: Host | None = None) -> tuple[int, ...]:
     Raises `EngineError` with a hint.
     """
     host = host or Host()
+    ensure_command(host, say)
     if (found := compose_version(host)) is not None and found >= VERSION_MIN:
         return found
     package = next((name for name in PACKAGES if candidate(host, name) >= VERSION_MIN), None)

@@ -59,8 +59,15 @@ def ensure_engine(say: Say, probe: Probe, host: Host | None = None) -> None:
 def _install(host: Host, say: Say) -> None:
     if host.which("dockerd") is None:
         install(host, ["docker.io", "iptables"], "Docker Engine is missing", say)
+        ensure_command(host, say)
     elif host.which("iptables") is None:
         install(host, ["iptables"], "iptables, which Docker Engine needs, is missing", say)
+
+
+def ensure_command(host: Host, say: Say) -> None:
+    """`docker`, which Debian has in a package of its own since 13."""
+    if host.which("docker") is None:
+        install(host, ["docker-cli"], "the command docker is missing", say)
 
 
 def _start(host: Host, say: Say) -> None:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# prune.sh HOME RELEASE...: removes the releases that are not named, and the tags of images that
-# only those used. The images themselves go with their last tag. Says what it removed.
+# prune.sh HOME RELEASE...: removes the releases that are not named, and the tags of images and the
+# certificates that only those used. The images themselves go with their last tag. Says what it
+# removed.
 set -eu
 
 home=$1
@@ -16,6 +17,12 @@ for folder in "$home"/releases/*/; do
   case " $* " in *" $release "*) continue ;; esac
   rm -rf -- "$folder"
   echo "release $release"
+done
+for folder in /etc/ntplab/tls/*/; do
+  [ -d "$folder" ] || continue
+  grep -qxF "NTPLAB_TLS_DIR=${folder%/}" "$home"/releases/*/settings.env && continue
+  rm -rf -- "$folder"
+  echo "certificate $(basename "$folder")"
 done
 for list in "$home"/images/*.yaml; do
   [ -e "$list" ] || continue
