@@ -15,7 +15,7 @@ STAGES = [
     {"events", "oscillator", "scenario"},
     {"train_plan"},
     {"plan", "daemons", "oscillator_planner", "train_planner"},
-    {"planner", "topology", "timeline"},
+    {"planner", "topology", "timeline", "settling"},
     {"render"},
     {"driver"},
     {"setup", "faults", "collect", "reach"},
