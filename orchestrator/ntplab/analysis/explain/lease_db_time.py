@@ -38,7 +38,7 @@ from .lease import any_pair, by_wall_clock, opportunity, reach, taken_over, take
 
 INEQUALITY = "theta_db(t_B) > left, and A confirms after that, when theta_db is below what is left"
 
-STEP_NS = 1_000
+RESOLUTION_NS = 1_000
 """PostgreSQL tells the time in microseconds."""
 
 
@@ -56,7 +56,7 @@ class Reading:
         samples = world.clocks[DATABASE]
         first = max(bisect_left(samples.lab_ns, self.asked_ns) - 1, 0)
         last = bisect_right(samples.lab_ns, self.answered_ns)
-        error_ns = world.sample_error_ns + STEP_NS
+        error_ns = world.sample_error_ns + RESOLUTION_NS
         for divergence_ns in samples.divergence_ns[first : last + 1]:
             read_ns = self.shown_ns - divergence_ns
             if not self.asked_ns - error_ns <= read_ns <= self.answered_ns + error_ns:
